@@ -1,0 +1,35 @@
+# Thin: every target is one command. `make setup` runs by itself when the lock changed.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup run test ui bench lint torture
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q dagster_project ml expectations
+	touch $@
+
+run: setup
+	$(BIN)/throughline run
+
+ui: setup
+	$(BIN)/throughline ui
+
+test: setup
+	$(BIN)/python -m pytest -q
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfmt --check dbt
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+torture: setup
+	$(BIN)/python -m pytest -q -m torture
