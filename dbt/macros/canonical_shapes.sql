@@ -13,7 +13,12 @@
         ["card_id", "varchar"],
         ["account_id", "varchar"],
     ] %}
-    {% set provenance = [["_file_id", "varchar"], ["_row_number", "bigint"], ["_loaded_at", "timestamp"]] %}
+    {% set provenance = [
+        ["_file_id", "varchar"],
+        ["_row_number", "bigint"],
+        ["_row_key", "varchar"],
+        ["_loaded_at", "timestamp"],
+    ] %}
     {% set shapes = {
         "events": [
             ["event_key", "varchar"],
@@ -130,4 +135,14 @@
             union all
         {% endif %}
     {% endfor %}
+{% endmacro %}
+
+
+{# What the last completed night has not seen: landed since, or become known since. #}
+{% macro is_new(relation="") %}
+    {% set prefix = relation ~ "." if relation else "" %}
+    (
+        {{ prefix }}_loaded_at > cast('{{ var("previous_loaded_at") }}' as timestamp)
+        or {{ prefix }}available_at > cast('{{ var("previous_as_of") }}' as timestamp)
+    )
 {% endmacro %}

@@ -1,0 +1,71 @@
+{# Small expressions whose spelling differs between engines. #}
+{# Does `value` contain a match of the regular expression `pattern` (RE2), whatever its case? #}
+{% macro matches(value, pattern) %} regexp_matches({{ value }}, {{ pattern }}, 'i') {% endmacro %}
+
+
+{# The host of a URL, in lower case and without "www."; null when there is none. #}
+{% macro url_host(url) %}
+    nullif(regexp_replace(lower(regexp_extract({{ url }}, '^[a-zA-Z]+://([^/:?#]+)', 1)), '^www\.', ''), '')
+{% endmacro %}
+
+
+{# One row per element of a `|`-separated list: use in the select list. #}
+{% macro split_to_rows(column) %} unnest(string_split({{ column }}, '|')) {% endmacro %}
+
+
+{# A 128-bit digest of the given columns as text; nulls count as themselves. #}
+{% macro digest(columns) %}
+    md5(
+        concat_ws(
+            '|',
+            {% for column in columns %}
+                coalesce(cast({{ column }} as varchar), '~'){% if not loop.last %}, {% endif %}
+            {% endfor %}
+        )
+    )
+{% endmacro %}
+
+
+{# Whole seconds from `earlier` to `later`, with their fraction. #}
+{% macro seconds_between(earlier, later) %}
+    (epoch_us({{ later }}) - epoch_us({{ earlier }})) / 1000000.0
+{% endmacro %}
+
+
+{# A UTC instant as wall-clock time of the project's time zone. #}
+{% macro local_time(column) %}
+    (({{ column }} at time zone 'UTC') at time zone '{{ var("timezone") }}')
+{% endmacro %}
+
+
+{# The Monday of the local week in which a UTC instant falls. #}
+{% macro week_start(column) %} cast(date_trunc('week', {{ local_time(column) }}) as date) {% endmacro %}
+
+
+{# The UTC instant at which a local day starts. #}
+{% macro day_start_utc(day) %}
+    ((cast({{ day }} as timestamp) at time zone '{{ var("timezone") }}') at time zone 'UTC')
+{% endmacro %}
+
+
+{# An instant plus a number of days of 24 hours. #}
+{% macro plus_days(instant, days) %}({{ instant }} + {{ days }} * interval 1 day) {% endmacro %}
+
+
+{#
+    Left join of `left_alias` to the row of `relation` with equal keys whose `right_time` is the first at or
+    after `left_time`. The caller may add conditions on the left row behind it.
+#}
+{% macro asof_next_join(relation, alias, keys, left_alias, left_time, right_time) %}
+    asof left join
+        {{ relation }} as {{ alias }}
+        on {% for key in keys %} {{ left_alias }}.{{ key }} = {{ alias }}.{{ key }} and {% endfor %}
+        {{ left_alias }}.{{ left_time }} <= {{ alias }}.{{ right_time }}
+{% endmacro %}
+
+
+{# Numbers as people read them: one decimal. #}
+{% macro number_text(value) %} format('{:.1f}', cast({{ value }} as double)) {% endmacro %}
+
+
+{% macro percent_text(rate) %} format('{:.1f} %', 100 * cast({{ rate }} as double)) {% endmacro %}

@@ -1,0 +1,28 @@
+{#
+    Incremental strategy of every table that is rebuilt by component: drop the rows of the components
+    this night touches (`timeline.affected_components` holds their old and new labels) and write them anew,
+    in one transaction. Rows that moved or vanished go with their component, so nothing is left behind.
+#}
+{% macro get_incremental_replace_affected_sql(arg_dict) %}
+    {% set columns = arg_dict["dest_columns"] | map(attribute="quoted") | join(", ") %}
+    delete from {{ arg_dict["target_relation"] }}
+    where component_id in (select component_id from timeline.affected_components)
+    ;
+    insert into {{ arg_dict["target_relation"] }} ({{ columns }})
+    select {{ columns }}
+    from {{ arg_dict["temp_relation"] }}
+{% endmacro %}
+
+
+{# Keeps a model to the components this night touches; a full build takes them all. #}
+{% macro in_affected_component(column="component_id") %}
+    {% if is_incremental() %} {{ column }} in (select component_id from {{ ref("affected_components") }})
+    {% else %} true
+    {% endif %}
+{% endmacro %}
+
+
+{# Last night's version of a table, without a lineage edge to it; none on a first build. #}
+{% macro last_night(schema, table) %}
+    {{ return(adapter.get_relation(database=target.database, schema=schema, identifier=table)) }}
+{% endmacro %}

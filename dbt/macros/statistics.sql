@@ -1,0 +1,36 @@
+{# 95 % of a normal distribution lies within this many standard deviations of its mean. #}
+{% macro z95() %} 1.959963984540054 {% endmacro %}
+
+
+{# Wilson's score interval for `hits` of `tries` (Wilson 1927); null when nothing was tried. #}
+{% macro wilson_low(hits, tries) %} greatest(0.0, {{ _wilson(hits, tries, "-") }}) {% endmacro %}
+
+
+{% macro wilson_high(hits, tries) %} least(1.0, {{ _wilson(hits, tries, "+") }}) {% endmacro %}
+
+
+{% macro _wilson(hits, tries, side) %}
+    (
+        {{ hits }} + power({{ z95() }}, 2) / 2
+        {{ side }} {{ z95() }} * sqrt(
+            {{ hits }} * ({{ tries }} - {{ hits }}) / cast(nullif({{ tries }}, 0) as double)
+            + power({{ z95() }}, 2) / 4
+        )
+    )
+    / (nullif({{ tries }}, 0) + power({{ z95() }}, 2))
+{% endmacro %}
+
+
+{% macro logit(rate) %} ln({{ rate }} / (1 - {{ rate }})) {% endmacro %}
+
+
+{# A measure's distance from its reference as a score: par is 75, ever worse tends to 0, ever better to 100. #}
+{% macro score(distance) %}
+    100 / (1 + exp(- ({{ var("health_par_logit") }} + {{ var("health_slope") }} * ({{ distance }}))))
+{% endmacro %}
+
+
+{# How much the score moves per unit of distance, for carrying variances over. #}
+{% macro score_slope(score_value) %}
+    ({{ var("health_slope") }} * {{ score_value }} * (1 - {{ score_value }} / 100))
+{% endmacro %}

@@ -1,0 +1,107 @@
+{{ config(materialized="incremental", incremental_strategy="replace_affected") }}
+
+{# The touchpoints inside each attempt, with the furthest stage reached by then. #}
+with
+    spans as (select * from {{ ref("attempt_spans") }} where {{ in_affected_component() }}),
+
+    stages as (
+        select journey, stage_order, {{ split_to_rows("events") }} as event from {{ ref("journey_stages") }}
+    ),
+
+    {# What the journeys name is a touch even where the taxonomy names no touchpoint. #}
+    named_events as (
+        select event
+        from stages
+        union
+        select event
+        from {{ ref("journey_roles") }}
+    ),
+
+    events as (
+        select events.* exclude (touchpoint), coalesce(events.touchpoint, named_events.event) as touchpoint
+        from {{ ref("customer_events") }} as events
+        left join named_events on events.event = named_events.event
+        where
+            events.person_id is not null
+            and events.traffic_class in ('human', 'unknown')
+            and coalesce(events.touchpoint, named_events.event) is not null
+            and {{ in_affected_component("events.component_id") }}
+    ),
+
+    last_stages as (
+        select journey, max(stage_order) as stage_order from {{ ref("journey_stages") }} group by journey
+    ),
+
+    inside as (
+        select
+            spans.component_id,
+            spans.attempt_id,
+            spans.journey,
+            events.event_id,
+            events.occurred_at,
+            events.touchpoint,
+            events.channel,
+            events.kind,
+            events.event,
+            events.rating,
+            events.text_id,
+            case
+                when events.event_id = spans.start_event_id
+                then 1
+                when events.event_id = spans.end_event_id and spans.outcome = 'converted'
+                then last_stages.stage_order
+            end as stage_by_role,
+        from spans
+        inner join last_stages on spans.journey = last_stages.journey
+        inner join
+            events
+            on spans.person_id = events.person_id
+            and events.occurred_at >= spans.started_at
+            and (events.occurred_at > spans.started_at or events.event_id >= spans.start_event_id)
+            and events.occurred_at < spans.deadline_at
+            and (
+                spans.outcome is null
+                or events.occurred_at < spans.outcome_at
+                or (events.occurred_at = spans.outcome_at and events.event_id <= spans.end_event_id)
+            )
+    ),
+
+    {# An event that stands for several stages reaches the furthest, save that only a success reaches the last. #}
+    staged as (
+        select
+            inside.component_id,
+            inside.attempt_id,
+            inside.journey,
+            inside.event_id,
+            inside.occurred_at,
+            inside.touchpoint,
+            inside.channel,
+            inside.kind,
+            inside.rating,
+            inside.text_id,
+            coalesce(inside.stage_by_role, max(stages.stage_order)) as event_stage,
+        from inside
+        left join
+            stages
+            on inside.journey = stages.journey
+            and inside.event = stages.event
+            and not exists (
+                select 1
+                from last_stages
+                where last_stages.journey = stages.journey and last_stages.stage_order = stages.stage_order
+            )
+        group by all
+    ),
+
+    final as (
+        select
+            * exclude (event_stage),
+            event_stage,
+            max(event_stage) over (
+                partition by attempt_id order by occurred_at, event_id rows unbounded preceding
+            ) as stage_order,
+        from staged
+    )
+
+select *
+from final

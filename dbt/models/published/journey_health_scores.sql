@@ -1,0 +1,170 @@
+with
+    weeks as (select * from {{ ref("weekly_conversion") }}),
+
+    components as (select * from {{ ref("health_components") }}),
+
+    scored as (
+        select
+            journey,
+            week_start_date,
+            channel,
+            sum(weight * score) / sum(weight) as health_score,
+            sqrt(sum(weight * weight * score_variance)) / sum(weight) as health_error,
+            max(case when component = 'conversion' then score end) as conversion_score,
+            max(case when component = 'sentiment' then score end) as sentiment_score,
+            max(case when component = 'engagement' then score end) as engagement_score,
+            max(case when component = 'velocity' then score end) as velocity_score
+        from components
+        group by journey, week_start_date, channel
+        having max(case when component = 'conversion' then 1 else 0 end) = 1
+    ),
+
+    {# What moved the score most, in words. #}
+    told as (
+        select
+            journey,
+            week_start_date,
+            channel,
+            case
+                component
+                when 'conversion'
+                then
+                    'converts '
+                    || {{ percent_text("value") }}
+                    || ' against '
+                    || {{ percent_text("reference") }}
+                when 'sentiment'
+                then
+                    'satisfaction '
+                    || {{ percent_text("value") }}
+                    || ' against '
+                    || {{ percent_text("reference") }}
+                when 'engagement'
+                then
+                    {{ number_text("exp(value) - 1") }}
+                    || ' touches on the first day against '
+                    || {{ number_text("exp(reference) - 1") }}
+                when 'velocity'
+                then
+                    'takes '
+                    || {{ number_text("exp(value)") }}
+                    || ' h against '
+                    || {{ number_text("exp(reference)") }}
+                    || ' h'
+            end as words,
+            row_number() over (
+                partition by journey, week_start_date, channel
+                order by
+                    case when distance < 0 then 0 else 1 end,
+                    case when distance < 0 then weight * (score - 75) else 0 end,
+                    case component when 'conversion' then 0 else 1 end,
+                    component
+            ) as place
+        from components
+    ),
+
+    joined as (
+        select
+            weeks.journey,
+            weeks.week_start_date,
+            weeks.channel,
+            weeks.entered_count,
+            weeks.open_count,
+            scored.health_score,
+            greatest(0, scored.health_score - {{ z95() }} * scored.health_error) as health_low,
+            least(100, scored.health_score + {{ z95() }} * scored.health_error) as health_high,
+            scored.conversion_score,
+            scored.sentiment_score,
+            scored.engagement_score,
+            scored.velocity_score,
+            told.words
+        from weeks
+        left join
+            scored
+            on weeks.journey = scored.journey
+            and weeks.week_start_date = scored.week_start_date
+            and weeks.channel = scored.channel
+        left join
+            told
+            on weeks.journey = told.journey
+            and weeks.week_start_date = told.week_start_date
+            and weeks.channel = told.channel
+            and told.place = 1
+    ),
+
+    {# The baseline: the scores of the weeks just before, by their attempts; par until there are any. #}
+    baselines as (
+        select
+            joined.journey,
+            joined.week_start_date,
+            joined.channel,
+            sum(before.health_score * before.entered_count) / sum(before.entered_count) as baseline_score
+        from joined
+        inner join
+            joined as before
+            on joined.journey = before.journey
+            and joined.channel = before.channel
+            and before.week_start_date < joined.week_start_date
+            and before.week_start_date >= joined.week_start_date - {{ var("health_baseline_weeks") * 7 }}
+            and before.health_score is not null
+        group by joined.journey, joined.week_start_date, joined.channel
+    ),
+
+    compared as (
+        select
+            joined.*,
+            case
+                when joined.health_score is not null then coalesce(baselines.baseline_score, 75.0)
+            end as baseline_score
+        from joined
+        left join
+            baselines
+            on joined.journey = baselines.journey
+            and joined.week_start_date = baselines.week_start_date
+            and joined.channel = baselines.channel
+    ),
+
+    final as (
+        select
+            journey,
+            week_start_date,
+            'all' as segment,
+            channel,
+            health_score,
+            health_low,
+            health_high,
+            conversion_score,
+            sentiment_score,
+            engagement_score,
+            velocity_score,
+            entered_count,
+            baseline_score,
+            health_score - baseline_score as change_from_baseline,
+            case
+                when health_score is null
+                then null
+                when health_score - baseline_score <= -10 and health_high < baseline_score
+                then 'degraded'
+                when health_score - baseline_score <= -5
+                then 'watch'
+                else 'healthy'
+            end as status,
+            case
+                when health_score is null
+                then
+                    'no reference yet: fewer than {{ var("health_min_reference_attempts") }} attempts in the weeks before'
+                else
+                    words
+                    || ' ('
+                    || cast(entered_count as varchar)
+                    || case entered_count when 1 then ' attempt' else ' attempts' end
+                    || case
+                        when open_count > 0 then ', ' || cast(open_count as varchar) || ' still open' else ''
+                    end
+                    || ')'
+            end as reason
+        from compared
+    )
+
+select *
+from final

@@ -1,0 +1,132 @@
+{{ config(alias="journey_stages") }}
+
+with
+    attempt_stages as (select * from {{ ref("attempt_stages") }}),
+
+    attempts as (select * from {{ ref("attempts") }}),
+
+    stages as (select journey, stage_order, stage from {{ ref("journey_stages") }}),
+
+    {# Each split comes with its margin: every attempt counts in its week and in `all`. #}
+    weekly as (
+        select *, cast(week_start_date as varchar) as week
+        from attempt_stages
+        union all
+        select *, 'all' as week
+        from attempt_stages
+    ),
+
+    entered as (
+        select journey, week, min(week_start_date) as week_start_date, count(*) as entered_count
+        from
+            (
+                select journey, week_start_date, cast(week_start_date as varchar) as week
+                from attempts
+                union all
+                select journey, null, 'all'
+                from attempts
+            ) as counted
+        group by journey, week
+    ),
+
+    conversion_values as (
+        select journey, avg(value_amount) as value_amount, min(value_currency) as value_currency
+        from attempts
+        where status = 'converted' and value_amount is not null
+        group by journey
+        having count(distinct value_currency) = 1
+    ),
+
+    timed as (
+        select
+            weekly.*,
+            {{ seconds_between("lag(reached_at ignore nulls) over by_attempt", "reached_at") }}
+            / 3600 as hours_from_previous
+        from weekly
+        window by_attempt as (partition by week, attempt_id order by stage_order)
+    ),
+
+    counted as (
+        select
+            journey,
+            week,
+            stage_order,
+            count(*) as reached_count,
+            count(case when has_advanced then 1 end) as advanced_count,
+            count(case when is_converted_here then 1 end) as converted_count,
+            count(case when is_lost_here then 1 end) as lost_count,
+            count(case when is_open_here then 1 end) as open_count,
+            median(
+                case when hours_from_previous >= 0 then hours_from_previous end
+            ) as median_hours_from_previous,
+            avg(satisfaction_rate) * 100 as satisfaction_score
+        from timed
+        group by journey, week, stage_order
+    ),
+
+    gridded as (
+        select
+            entered.journey,
+            entered.week,
+            entered.week_start_date,
+            stages.stage_order,
+            stages.stage,
+            entered.entered_count,
+            coalesce(counted.reached_count, 0) as reached_count,
+            coalesce(counted.advanced_count, 0) + coalesce(counted.converted_count, 0) as advanced_count,
+            coalesce(counted.lost_count, 0) as lost_count,
+            coalesce(counted.open_count, 0) as open_count,
+            counted.median_hours_from_previous,
+            counted.satisfaction_score
+        from entered
+        inner join stages on entered.journey = stages.journey
+        left join
+            counted
+            on entered.journey = counted.journey
+            and entered.week = counted.week
+            and stages.stage_order = counted.stage_order
+    ),
+
+    rated as (
+        select
+            *,
+            lag(reached_count) over (
+                partition by journey, week order by stage_order
+            ) as previous_reached_count,
+            {# Open attempts are in no denominator of a loss. #}
+            advanced_count + lost_count as closed_count
+        from gridded
+    ),
+
+    final as (
+        select
+            rated.journey,
+            rated.week,
+            rated.week_start_date,
+            'all' as segment,
+            rated.stage_order,
+            rated.stage,
+            rated.entered_count,
+            rated.reached_count,
+            rated.advanced_count,
+            rated.lost_count,
+            rated.open_count,
+            rated.reached_count / nullif(rated.entered_count, 0) as shared_rate,
+            case
+                when rated.stage_order = 1
+                then 1.0
+                else rated.reached_count / nullif(rated.previous_reached_count, 0)
+            end as step_rate,
+            rated.lost_count / nullif(rated.closed_count, 0) as drop_off_rate,
+            {{ wilson_low("rated.lost_count", "rated.closed_count") }} as drop_off_low,
+            {{ wilson_high("rated.lost_count", "rated.closed_count") }} as drop_off_high,
+            rated.median_hours_from_previous,
+            rated.satisfaction_score,
+            rated.lost_count * conversion_values.value_amount as value_at_risk_amount,
+            conversion_values.value_currency as value_at_risk_currency
+        from rated
+        left join conversion_values on rated.journey = conversion_values.journey
+    )
+
+select *
+from final

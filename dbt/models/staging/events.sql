@@ -1,0 +1,12 @@
+{{
+    union_canonical(
+        "events",
+        [
+            ref("stg_online_retail__events"),
+            ref("stg_ravenstack__events"),
+            ref("stg_segment__events"),
+            ref("stg_stripe__events"),
+            ref("stg_zendesk__events"),
+        ],
+    )
+}}

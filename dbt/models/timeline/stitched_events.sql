@@ -1,0 +1,209 @@
+{{ config(materialized="incremental", incremental_strategy="replace_affected") }}
+
+{#
+    Narrow on purpose: who owns each event, on what evidence, with what consent, in which session.
+    Windows run here, over few columns; the wide rows are joined and written once, in `customer_events`.
+#}
+with
+    identifiers as (select * from {{ source("identity", "identifiers") }}),
+
+    keys as (
+        select
+            {{ component_of_event("event_keys", "identifiers", "orders") }} as component_id,
+            event_keys.event_id,
+            event_keys.source,
+            event_keys.source_table,
+            event_keys.occurred_at,
+            event_keys.device_id,
+            event_keys._file_id,
+            event_keys._row_number,
+            event_keys.owner_identifier,
+            identifiers.person_id,
+            identifiers.identifier_type,
+            coalesce(identifiers.is_shared_device, false) as is_shared_device,
+        from {{ ref("event_keys") }} as event_keys
+        left join identifiers on event_keys.owner_identifier = identifiers.identifier
+        left join identifiers as orders on 'order:' || event_keys.order_id = orders.identifier
+        left join
+            {{ ref("duplicate_orders") }} as duplicate_orders
+            on event_keys.event_id = duplicate_orders.event_id
+        where duplicate_orders.event_id is null
+    ),
+
+    affected as (select * from keys where {{ in_affected_component() }}),
+
+    known_persons as (
+        select distinct person_id
+        from identifiers
+        where identifier_type <> 'device_id' and person_id is not null
+    ),
+
+    {# A shared device lends its anonymous events to whoever was last known on it, or to nobody. #}
+    shared_devices as (select identifier as device_id from identifiers where is_shared_device),
+
+    borrowed as (
+        select
+            affected.event_id,
+            last_value(
+                case when affected.identifier_type <> 'device_id' then affected.person_id end ignore nulls
+            ) over (
+                partition by affected.device_id
+                order by affected.occurred_at, affected.event_id
+                rows between unbounded preceding and current row
+            ) as person_id,
+        from affected
+        inner join shared_devices on affected.device_id = shared_devices.device_id
+    ),
+
+    owned as (
+        select
+            affected.* exclude (person_id),
+            case
+                when affected.is_shared_device then borrowed.person_id else affected.person_id
+            end as person_id,
+            case
+                when affected.is_shared_device and borrowed.person_id is null
+                then affected.owner_identifier
+                when affected.is_shared_device
+                then borrowed.person_id
+                else affected.person_id
+            end as consent_subject,
+            case
+                when affected.is_shared_device
+                then case when borrowed.person_id is not null then 'probable' end
+                when affected.identifier_type <> 'device_id'
+                then 'exact'
+                when known_persons.person_id is not null
+                then 'strong'
+                when affected.person_id is not null
+                then 'anonymous'
+            end as identity_tier,
+        from affected
+        left join borrowed on affected.event_id = borrowed.event_id
+        left join known_persons on affected.person_id = known_persons.person_id
+    ),
+
+    {#
+        What a person said with any identifier is what the person said; a shared device that nobody is known on
+        speaks for itself. Of two answers at one instant the refusal counts.
+    #}
+    said as (
+        select
+            case
+                when identifiers.is_shared_device then identifiers.identifier else identifiers.person_id
+            end as consent_subject,
+            consent_history.purpose,
+            consent_history.valid_from,
+            bool_and(consent_history.is_granted) as is_granted,
+        from {{ ref("consent_history") }} as consent_history
+        inner join identifiers on consent_history.identifier = identifiers.identifier
+        where {{ in_affected_component("identifiers.component_id") }}
+        group by 1, 2, 3
+    ),
+
+    consents as (
+        select
+            *,
+            lead(valid_from, 1, cast('9999-12-31' as timestamp)) over answers as valid_to,
+            last_value(is_granted) over (
+                answers rows between unbounded preceding and unbounded following
+            ) as is_granted_now,
+        from said
+        window answers as (partition by consent_subject, purpose order by valid_from)
+    ),
+
+    {% set purposes = ["analytics", "marketing", "personalisation"] %}
+    consented as (
+        select
+            owned.*,
+            {% for purpose in purposes %}
+                coalesce({{ purpose }}.is_granted, {{ consent_default(purpose, "owned.source") }})
+                and coalesce(
+                    {{ purpose }}_now.is_granted_now, {{ consent_default(purpose, "owned.source") }}
+                ) as has_{{ purpose }}_consent,
+            {% endfor %}
+        from owned
+        {% for purpose in purposes %}
+            left join
+                consents as {{ purpose }}
+                on owned.consent_subject = {{ purpose }}.consent_subject
+                and {{ purpose }}.purpose = '{{ purpose }}'
+                and owned.occurred_at >= {{ purpose }}.valid_from
+                and owned.occurred_at < {{ purpose }}.valid_to
+            left join
+                (
+                    select distinct consent_subject, is_granted_now
+                    from consents
+                    where purpose = '{{ purpose }}'
+                ) as {{ purpose }}_now
+                on owned.consent_subject = {{ purpose }}_now.consent_subject
+        {% endfor %}
+    ),
+
+    {# Sessions are the device's: a gap opens one, and none outlasts the cap counted from its first event. #}
+    spaced as (
+        select
+            *,
+            {{ seconds_between("lag(occurred_at) over by_device", "occurred_at") }} as seconds_since_previous,
+        from consented
+        where device_id is not null and has_analytics_consent
+        window by_device as (partition by device_id order by occurred_at, event_id)
+    ),
+
+    gapped as (
+        select
+            *,
+            sum(case when seconds_since_previous < {{ var("session_gap_seconds") }} then 0 else 1 end) over (
+                partition by device_id order by occurred_at, event_id rows unbounded preceding
+            ) as run,
+        from spaced
+    ),
+
+    capped as (
+        select
+            *,
+            cast(
+                floor(
+                    {{
+                        seconds_between(
+                            "min(occurred_at) over (partition by device_id, run)", "occurred_at"
+                        )
+                    }} / ({{ var("session_cap_hours") }} * 3600)
+                ) as bigint
+            ) as stretch,
+        from gapped
+    ),
+
+    sessions as (
+        select
+            event_id,
+            md5(
+                device_id
+                || '|'
+                || cast(min(occurred_at) over (partition by device_id, run, stretch) as varchar)
+            ) as session_id,
+        from capped
+    ),
+
+    final as (
+        select
+            consented.component_id,
+            consented.event_id,
+            case when consented.has_analytics_consent then consented.person_id end as person_id,
+            case when consented.has_analytics_consent then consented.identity_tier end as identity_tier,
+            sessions.session_id,
+            consented.device_id,
+            consented.occurred_at,
+            consented.source,
+            consented.source_table,
+            consented._file_id,
+            consented._row_number,
+            consented.has_analytics_consent,
+            consented.has_marketing_consent,
+            consented.has_personalisation_consent,
+        from consented
+        left join sessions on consented.event_id = sessions.event_id
+    )
+
+select *
+from final
