@@ -1,0 +1,285 @@
+"""Bring the identity tables up to date: only the components that new evidence touches are resolved again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from dagster_project.failpoints import failpoint
+from dagster_project.identity.evidence import encode
+from dagster_project.identity.history import History, replay_evidence
+from dagster_project.identity.resolution import Resolution, resolve_evidence
+from dagster_project.identity.rules import IdentifierRules
+
+_METHOD = "1"
+"""Raise it when the same evidence gives other persons than before: everything is resolved again."""
+
+_TABLES = """
+create schema if not exists identity;
+create schema if not exists ops;
+create table if not exists identity.identifiers (
+    identifier varchar, identifier_type varchar, person_id varchar, component_id varchar,
+    is_shared_device boolean, first_available_at timestamp
+);
+create table if not exists identity.persons (
+    person_id varchar, anchor varchar, component_id varchar, first_available_at timestamp, identifier_count bigint
+);
+create table if not exists identity.refused_links (
+    identifier_a varchar, identifier_b varchar, link_kind varchar, confidence double,
+    first_available_at timestamp, reason varchar
+);
+create table if not exists identity.identifier_history (
+    identifier varchar, person_id varchar, known_from timestamp, known_to timestamp
+);
+create table if not exists identity.changes (
+    change_id varchar, changed_on date, kind varchar, person_id_before varchar, person_id_after varchar,
+    identifiers varchar[], reason varchar, component_id varchar
+);
+create table if not exists identity.resolved_links (
+    identifier_a varchar, identifier_b varchar, link_kind varchar, confidence double, first_available_at timestamp
+);
+create table if not exists identity.resolved_with (method varchar);
+create table if not exists ops.affected_components (component_id varchar);
+"""
+
+# One row per pair and kind, whatever the number of sources that saw it.
+_EVIDENCE = """
+create or replace temp table evidence_links as
+select
+    identifier_a, identifier_b, link_kind, max(confidence) as confidence,
+    min(first_available_at) as first_available_at
+from identity.links
+where first_available_at <= getvariable('as_of')
+group by all;
+create or replace temp table sightings as
+select identifier, first_available_at from identity.identifier_sightings
+where first_available_at <= getvariable('as_of');
+create or replace temp table new_links as
+select * from evidence_links except select * from identity.resolved_links;
+create or replace temp table gone_links as
+select * from identity.resolved_links except select * from evidence_links;
+create or replace temp table new_sightings as
+select * from sightings except select identifier, first_available_at from identity.identifiers;
+create or replace temp table gone_sightings as
+select identifier, first_available_at from identity.identifiers except select * from sightings;
+"""
+
+# Whatever a change touches lies in the components its identifiers were in, or is new.
+_TOUCHED = """
+create or replace temp table changed_identifiers as
+select identifier_a as identifier from new_links union select identifier_b from new_links
+union select identifier_a from gone_links union select identifier_b from gone_links
+union select identifier from new_sightings union select identifier from gone_sightings;
+create or replace temp table touched as
+select identifier from changed_identifiers
+union
+select identifier from identity.identifiers
+where component_id in (
+    select component_id from identity.identifiers semi join changed_identifiers using (identifier)
+);
+"""
+
+_ALL_TOUCHED = """
+create or replace temp table touched as
+select identifier from sightings union select identifier from identity.identifiers;
+"""
+
+_REPLACE = """
+create or replace temp table identifiers_before as
+select * from identity.identifiers semi join touched using (identifier);
+create or replace temp table persons_before as
+select distinct person_id from identifiers_before where person_id is not null;
+create or replace temp table components_before as select distinct component_id from identifiers_before;
+
+delete from identity.identifiers where identifier in (select identifier from touched);
+delete from identity.persons where person_id in (select person_id from persons_before);
+delete from identity.refused_links where identifier_a in (select identifier from touched);
+delete from identity.identifier_history where identifier in (select identifier from touched);
+delete from identity.changes where component_id in (select component_id from components_before);
+delete from identity.resolved_links where identifier_a in (select identifier from touched);
+
+insert into identity.identifiers by name select * from identifiers_after;
+insert into identity.persons by name select * from persons_after;
+insert into identity.refused_links by name select * from refused_after;
+insert into identity.identifier_history by name select * from history_after;
+insert into identity.changes by name select * from changes_after;
+insert into identity.resolved_links by name
+select * from evidence_links where identifier_a in (select identifier from touched);
+"""
+
+_AFFECTED = """
+create or replace temp table changed_owners as
+select before.component_id as component_before, after.component_id as component_after
+from identifiers_before as before
+full join identifiers_after as after using (identifier)
+where
+    before.person_id is distinct from after.person_id
+    or before.component_id is distinct from after.component_id
+    or before.is_shared_device is distinct from after.is_shared_device;
+insert into ops.affected_components
+select component_before from changed_owners where component_before is not null
+union
+select component_after from changed_owners where component_after is not null
+except
+select component_id from ops.affected_components;
+"""
+
+_TEMPORARY = (
+    "evidence_links",
+    "sightings",
+    "new_links",
+    "gone_links",
+    "new_sightings",
+    "gone_sightings",
+    "changed_identifiers",
+    "touched",
+    "identifiers_before",
+    "persons_before",
+    "components_before",
+    "changed_owners",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityReport:
+    """What an update found and did.
+
+    Attributes
+    ----------
+    is_full : bool
+        Everything was resolved: a first run, or other rules than before.
+    links, new_links, gone_links : int
+        Pairs of identifiers (by kind) in all, since the last update, and no longer there.
+    identifiers, persons, refused_links, shared_devices : int
+        What is known now.
+    resolved_identifiers : int
+        How many were resolved again.
+    affected_components : int
+        Recompute units that await rebuilding downstream.
+    changes : dict of str to int
+        Merges, splits and the like, by kind, in the part that was resolved again.
+    largest_person : int
+        Identifiers of the person with the most.
+    """
+
+    is_full: bool
+    links: int
+    new_links: int
+    gone_links: int
+    identifiers: int
+    persons: int
+    refused_links: int
+    shared_devices: int
+    resolved_identifiers: int
+    affected_components: int
+    changes: dict[str, int]
+    largest_person: int
+
+
+def update_identity(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, timezone: str) -> IdentityReport:
+    """Resolve what changed in the links, and write it in one transaction.
+
+    Reads ``identity.links``, ``identity.identifier_sightings`` and ``staging.identifier_rules``; writes
+    ``identity.identifiers, persons, refused_links, changes, identifier_history`` and adds to
+    ``ops.affected_components``. The result equals a full rebuild; without news nothing is written.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On the warehouse, for writing.
+    as_of : datetime
+        UTC instant up to which evidence counts.
+    timezone : str
+        IANA zone in which the days of the history are cut.
+
+    Raises
+    ------
+    ThroughlineError
+        If an identifier's type has no rule.
+    """
+    connection.execute(_TABLES)
+    rules = IdentifierRules.from_arrow(
+        _arrow(
+            connection,
+            "select identifier_type, priority, limit_per_person, is_person_identifier from staging.identifier_rules",
+        )
+    )
+    method = f"{_METHOD}|{timezone}|{rules.fingerprint()}"
+    is_full = connection.execute("select method from identity.resolved_with").fetchall() != [(method,)]
+    connection.execute("set variable as_of = cast(? as timestamp)", [as_of])
+    connection.execute(_EVIDENCE)
+    connection.execute(_ALL_TOUCHED if is_full else _TOUCHED)
+    resolved = _count(connection, "touched")
+    changes: dict[str, int] = {}
+    if is_full or resolved:
+        evidence = encode(
+            _arrow(connection, "select * from evidence_links semi join touched on identifier_a = touched.identifier"),
+            sightings=_arrow(connection, "select * from sightings semi join touched using (identifier)"),
+            rules=rules,
+        )
+        failpoint("identity.before_write")
+        history = replay_evidence(evidence, timezone=timezone)
+        _write(connection, resolve_evidence(evidence), history, method=method)
+        failpoint("identity.after_commit")
+        changes = {row["values"]: row["counts"] for row in history.changes["kind"].value_counts().to_pylist()}
+    report = IdentityReport(
+        is_full=is_full,
+        links=_count(connection, "evidence_links"),
+        new_links=_count(connection, "new_links"),
+        gone_links=_count(connection, "gone_links"),
+        identifiers=_count(connection, "identity.identifiers"),
+        persons=_count(connection, "identity.persons"),
+        refused_links=_count(connection, "identity.refused_links"),
+        shared_devices=_count(connection, "identity.identifiers where is_shared_device"),
+        resolved_identifiers=resolved,
+        affected_components=_count(connection, "ops.affected_components"),
+        changes=changes,
+        largest_person=_single(connection, "select coalesce(max(identifier_count), 0) from identity.persons"),
+    )
+    for table in _TEMPORARY:
+        connection.execute(f"drop table if exists temp.{table}")
+    return report
+
+
+def _write(connection: duckdb.DuckDBPyConnection, resolution: Resolution, history: History, *, method: str) -> None:
+    """Replace the touched part of every table, all or nothing."""
+    results = {
+        "identifiers_after": resolution.identifiers,
+        "persons_after": resolution.persons,
+        "refused_after": resolution.refused_links,
+        "history_after": history.identifier_history,
+        "changes_after": history.changes,
+    }
+    for name, table in results.items():
+        connection.register(name, table)
+    connection.execute("begin")
+    try:
+        connection.execute(_REPLACE)
+        connection.execute(_AFFECTED)
+        connection.execute("delete from identity.resolved_with")
+        connection.execute("insert into identity.resolved_with values (?)", [method])
+        failpoint("identity.before_commit")
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    finally:
+        for name in results:
+            connection.unregister(name)
+
+
+def _arrow(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    return connection.execute(query).to_arrow_table()
+
+
+def _single(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    return _single(connection, f"select count(*) from {relation}")
