@@ -1,0 +1,141 @@
+"""A small warehouse with three published tables, and a way to publish it in a process that may die."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from dagster_project import failpoints
+from dagster_project.publishing.catalogue import TableEntry
+from dagster_project.publishing.publisher import PublishReport, publish
+from dagster_project.settings import Settings, load_settings
+from dagster_project.warehouse import open_warehouse
+
+AS_OF = datetime(2026, 1, 31, 23, 59, 59, 999999)
+
+CATALOGUE: dict[str, TableEntry] = {
+    "attempts": {
+        "description": "One attempt at a journey; the customer's own words.",
+        "columns": {
+            "attempt_id": "The attempt.",
+            "journey": "Which journey.",
+            "value_amount": "What it's worth, in EUR.",
+            "stamp": "The state of the warehouse.",
+        },
+        "grain": ["attempt_id"],
+    },
+    "customers": {
+        "description": "One person.",
+        "columns": {"person_id": "The person.", "stamp": "The state of the warehouse."},
+        "grain": ["person_id"],
+    },
+    "settled": {"description": "A table that never changes.", "columns": {"day": "A day."}, "grain": ["day"]},
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings({"THROUGHLINE_DATA": str(tmp_path / "data")})
+
+
+@pytest.fixture
+def fill() -> Callable[..., None]:
+    """Put the same stamp in two tables; a reader that sees two stamps saw two versions."""
+
+    def fill_warehouse(settings: Settings, *, stamp: int, rows: int = 200) -> None:
+        with open_warehouse(settings) as connection:
+            connection.execute(
+                f"""
+                create or replace table published.attempts as
+                select 'a' || i as attempt_id, 'acquisition' as journey, (i % 7)::decimal(18, 2) as value_amount,
+                    {stamp} as stamp
+                from range({rows}) as numbers(i)
+                """
+            )
+            connection.execute(
+                f"create or replace table published.customers as "
+                f"select 'p' || i as person_id, {stamp} as stamp from range(50) as numbers(i)"
+            )
+            connection.execute(
+                "create table if not exists published.settled as "
+                "select date '2026-01-01' + i::integer as day from range(31) as numbers(i)"
+            )
+
+    return fill_warehouse
+
+
+@pytest.fixture
+def publish_now() -> Callable[..., PublishReport]:
+    def publish_with_catalogue(settings: Settings, *, now: datetime | None = None) -> PublishReport:
+        return publish(settings, as_of=AS_OF, run_id="run", catalogue=CATALOGUE, now=now)
+
+    return publish_with_catalogue
+
+
+@pytest.fixture
+def arm(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Set a failpoint in this process, counted from here on."""
+
+    def set_failpoint(text: str) -> None:
+        failpoints._passed.clear()
+        monkeypatch.setenv("THROUGHLINE_FAILPOINT", text)
+
+    return set_failpoint
+
+
+@pytest.fixture
+def start_publishing() -> Callable[..., subprocess.Popen[str]]:
+    """Start a process that publishes once, with a failpoint set; it prints the version it made current."""
+    script = (
+        "import json, sys\n"
+        "from datetime import datetime\n"
+        "from dagster_project.errors import ThroughlineError\n"
+        "from dagster_project.publishing.publisher import publish\n"
+        "from dagster_project.settings import load_settings\n"
+        "given = json.loads(sys.argv[1])\n"
+        "if given['limit_bytes']:\n"
+        "    import resource\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (given['limit_bytes'],) * 2)\n"
+        "times = {k: datetime.fromisoformat(given[k]) if given[k] else None for k in ('as_of', 'now')}\n"
+        "try:\n"
+        "    report = publish(load_settings(), run_id='run', catalogue=given['catalogue'], **times)\n"
+        "except ThroughlineError as error:\n"
+        "    sys.exit(str(error))\n"
+        "print(report.version_id)\n"
+    )
+
+    def start(
+        settings: Settings,
+        *,
+        failpoint: str = "",
+        now: datetime | None = None,
+        seconds: float = 0,
+        limit_bytes: int = 0,
+    ) -> subprocess.Popen[str]:
+        given = {
+            "as_of": AS_OF.isoformat(),
+            "now": now.isoformat() if now else None,
+            "catalogue": CATALOGUE,
+            "limit_bytes": limit_bytes,
+        }
+        return subprocess.Popen(
+            [sys.executable, "-c", script, json.dumps(given)],
+            env=os.environ
+            | {
+                "THROUGHLINE_DATA": str(settings.data),
+                "THROUGHLINE_FAILPOINT": failpoint,
+                "THROUGHLINE_FAILPOINT_SECONDS": str(seconds),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
