@@ -1,0 +1,11 @@
+{# Lists of tokens: how they are made and taken apart differs between engines. #}
+{# The tokens of a row that may identify something: those present and not junk. #}
+{% macro token_list(columns) %}
+    list_filter(
+        [{{ columns | join(", ") }}], lambda token:token is not null and not starts_with(token, 'junk_')
+    )
+{% endmacro %}
+
+
+{# One row per element of a list: use in the select list. #}
+{% macro list_to_rows(column) %} unnest({{ column }}) {% endmacro %}

@@ -1,0 +1,32 @@
+{# The identifier columns of the canonical shapes: those of persons, strongest first, then accounts. #}
+{% macro identifier_columns() %} {{ return(person_identifier_columns() + ["account_id"]) }} {% endmacro %}
+
+
+{# Does a row carry, in any identifier column, one of the identifiers that `relation` lists? #}
+{% macro carries_any_of(relation) %}
+    (
+        {% for column in identifier_columns() %}
+            coalesce({{ column }} in (select identifier from {{ relation }}), false)
+            {% if not loop.last %} or {% endif %}
+        {% endfor %}
+    )
+{% endmacro %}
+
+
+{# The token under which an order is known to the identity graph: it only holds a recompute unit together. #}
+{% macro order_token(order_id="order_id") %} 'order:' || {{ order_id }} {% endmacro %}
+
+
+{# Is there a source whose contract does not grant `purpose` by default? #}
+{% macro is_any_source_reserved(purpose) %}
+    {% set reserved = [] %}
+    {% if execute %}
+        {% for node in graph.sources.values() %}
+            {% set contract = (node.source_meta or {}).get("landing") %}
+            {% if contract and contract.get("consent_default", {}).get(purpose) != "granted" %}
+                {% do reserved.append(node.source_name) %}
+            {% endif %}
+        {% endfor %}
+    {% endif %}
+    {{ "true" if reserved else "false" }}
+{% endmacro %}

@@ -1,0 +1,258 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key=["identifier_a", "identifier_b", "source"],
+    )
+}}
+
+with
+    observations as (select * from {{ ref("observations") }}),
+
+    {# What each identifier answered about analytics; two answers at one instant: the refusal counts. #}
+    answers as (
+        select identifier, said_at, bool_and(is_granted) as is_granted
+        from {{ ref("consents") }}
+        where purpose = 'analytics' and identifier is not null
+        group by identifier, said_at
+    ),
+
+    {# Where consent is the default, only those who ever refused need a closer look. #}
+    refusers as (select distinct identifier from answers where not is_granted),
+
+    consents as (
+        select
+            identifier,
+            said_at as valid_from,
+            lead(said_at) over answers_of_identifier as valid_to,
+            is_granted,
+            last_value(is_granted) over (
+                answers_of_identifier rows between unbounded preceding and unbounded following
+            ) as is_granted_now,
+        from answers
+        window answers_of_identifier as (partition by identifier order by said_at)
+    ),
+
+    {% if is_incremental() %}
+        {# Whoever answered anew may link differently, in old rows too: their pairs are built from scratch. #}
+        answered_anew as (
+            select distinct identifier
+            from {{ ref("consents") }}
+            where purpose = 'analytics' and identifier is not null and {{ is_new() }}
+        ),
+
+        reconsidered as (
+            select identifier
+            from answered_anew
+            where identifier in (select identifier from refusers) or {{ is_any_source_reserved("analytics") }}
+        ),
+
+        reconsidered_rows as (
+            select distinct {{ token_list(identifier_columns()) }} as tokens
+            from observations
+            where {{ carries_any_of("reconsidered") }}
+        ),
+
+        reconsidered_ends as (
+            select distinct tokens, {{ list_to_rows("tokens") }} as identifier_a from reconsidered_rows
+        ),
+
+        reconsidered_sides as (
+            select identifier_a, {{ list_to_rows("tokens") }} as identifier_b from reconsidered_ends
+        ),
+
+        reconsidered_pairs as (
+            select distinct identifier_a, identifier_b
+            from reconsidered_sides
+            where identifier_a < identifier_b
+        ),
+
+        reconsidered_identifiers as (
+            select identifier_a as identifier
+            from reconsidered_pairs
+            union
+            select identifier_b
+            from reconsidered_pairs
+        ),
+
+        scope as (
+            select *
+            from observations
+            where {{ is_new() }} or {{ carries_any_of("reconsidered_identifiers") }}
+        ),
+    {% else %} scope as (select * from observations),
+    {% endif %}
+
+    marked as (
+        select
+            *,
+            {{ consent_default("analytics") }} as is_granted_by_default,
+            {{ carries_any_of("refusers") }} or not {{ consent_default("analytics") }} as is_doubtful,
+        from scope
+    ),
+
+    {# Few distinct rows of identifiers stand for many observations; a doubtful one keeps its time. #}
+    combinations as (
+        select
+            row_number() over () as combination,
+            source,
+            {{ identifier_columns() | join(", ") }},
+            order_id,
+            is_granted_by_default,
+            is_doubtful,
+            case when is_doubtful then occurred_at end as asked_at,
+            min(occurred_at) as first_occurred_at,
+            min(available_at) as first_available_at,
+        from marked
+        group by
+            source,
+            {{ identifier_columns() | join(", ") }},
+            order_id,
+            is_granted_by_default,
+            is_doubtful,
+            asked_at
+    ),
+
+    listed as (
+        select
+            combination,
+            source,
+            {{ token_list(identifier_columns()) }} as tokens,
+            {{ owner_identifier() }} as owner_identifier,
+            order_id,
+            is_granted_by_default,
+            is_doubtful,
+            asked_at,
+            first_occurred_at,
+            first_available_at,
+        from combinations
+    ),
+
+    asked as (
+        select combination, asked_at, is_granted_by_default, {{ list_to_rows("tokens") }} as identifier
+        from listed
+        where is_doubtful
+    ),
+
+    {# Consent held at the time and was not withdrawn since, as far as any of the row's identifiers says. #}
+    withheld as (
+        select asked.combination
+        from asked
+        left join
+            consents as then_said
+            on asked.identifier = then_said.identifier
+            and asked.asked_at >= then_said.valid_from
+            and (asked.asked_at < then_said.valid_to or then_said.valid_to is null)
+        left join consents as now_said on asked.identifier = now_said.identifier and now_said.valid_to is null
+        group by asked.combination, asked.is_granted_by_default
+        having
+            not (
+                coalesce(bool_and(then_said.is_granted), asked.is_granted_by_default)
+                and coalesce(bool_and(now_said.is_granted_now), asked.is_granted_by_default)
+            )
+    ),
+
+    consented as (
+        select listed.*, withheld.combination is null as is_consented
+        from listed
+        left join withheld on listed.combination = withheld.combination
+    ),
+
+    ends as (
+        select
+            source,
+            tokens,
+            {{ list_to_rows("tokens") }} as identifier_a,
+            is_consented,
+            first_occurred_at,
+            first_available_at,
+        from consented
+    ),
+
+    sides as (
+        select
+            source,
+            identifier_a,
+            {{ list_to_rows("tokens") }} as identifier_b,
+            is_consented,
+            first_occurred_at,
+            first_available_at,
+        from ends
+    ),
+
+    sighted_pairs as (
+        select source, identifier_a, identifier_b, is_consented, first_occurred_at, first_available_at
+        from sides
+        where identifier_a < identifier_b
+        union all
+        {# An order holds its rows together for rebuilding, whatever the consent; it identifies nobody. #}
+        select
+            source,
+            least(owner_identifier, {{ order_token() }}) as identifier_a,
+            greatest(owner_identifier, {{ order_token() }}) as identifier_b,
+            true as is_consented,
+            first_occurred_at,
+            first_available_at,
+        from consented
+        where owner_identifier is not null and order_id is not null
+    ),
+
+    {% if is_incremental() %}
+        touched_pairs as (select distinct identifier_a, identifier_b from sighted_pairs),
+
+        pairs as (
+            select *
+            from sighted_pairs
+            union all
+            select
+                known.source,
+                known.identifier_a,
+                known.identifier_b,
+                known.link_kind <> 'withheld' as is_consented,
+                known.first_occurred_at,
+                known.first_available_at,
+            from {{ this }} as known
+            inner join
+                touched_pairs
+                on known.identifier_a = touched_pairs.identifier_a
+                and known.identifier_b = touched_pairs.identifier_b
+            left join
+                reconsidered_pairs
+                on known.identifier_a = reconsidered_pairs.identifier_a
+                and known.identifier_b = reconsidered_pairs.identifier_b
+            where reconsidered_pairs.identifier_a is null
+        ),
+    {% else %} pairs as (select * from sighted_pairs),
+    {% endif %}
+
+    final as (
+        select
+            identifier_a,
+            identifier_b,
+            source,
+            case
+                when starts_with(identifier_a, 'order:') or starts_with(identifier_b, 'order:')
+                then 'order'
+                when bool_or(is_consented)
+                then 'deterministic'
+                else 'withheld'
+            end as link_kind,
+            cast(1 as double) as confidence,
+            coalesce(
+                min(first_occurred_at) filter (where is_consented), min(first_occurred_at)
+            ) as first_occurred_at,
+            coalesce(
+                min(first_available_at) filter (where is_consented), min(first_available_at)
+            ) as first_available_at,
+        from pairs
+        group by identifier_a, identifier_b, source
+    )
+
+select *
+from final
+{% if is_incremental() %}
+    {# Only what is new or changed is written. #}
+    except
+    select identifier_a, identifier_b, source, link_kind, confidence, first_occurred_at, first_available_at
+    from {{ this }}
+{% endif %}
