@@ -73,16 +73,22 @@ def end_of_day(day: date, *, timezone: str) -> datetime:
     return midnight.astimezone(UTC).replace(tzinfo=None) - timedelta(microseconds=1)
 
 
-def _as_of(text: str, *, timezone: str) -> datetime:
-    """Read ``THROUGHLINE_AS_OF``: a date (its end) or an ISO instant (UTC unless it has an offset)."""
+def read_as_of(text: str, *, timezone: str) -> datetime:
+    """Read an as-of: a date (its end) or an ISO instant (UTC unless it has an offset).
+
+    Raises
+    ------
+    ThroughlineError
+        If it is neither.
+    """
     try:
         if len(text) == len("2026-01-31"):
             return end_of_day(date.fromisoformat(text), timezone=timezone)
         instant = datetime.fromisoformat(text)
     except ValueError:
         raise ThroughlineError(
-            f"THROUGHLINE_AS_OF is '{text}', which is neither a date such as 2026-01-31 nor an ISO time; "
-            "correct it or unset it to use the latest day in the data."
+            f"The as-of '{text}' (THROUGHLINE_AS_OF or --as-of) is neither a date such as 2026-01-31 nor an ISO time; "
+            "correct it or leave it out to use the latest day in the data."
         ) from None
     return instant.astimezone(UTC).replace(tzinfo=None) if instant.tzinfo else instant
 
@@ -120,7 +126,7 @@ def load_settings(env: Mapping[str, str] | None = None) -> Settings:
         is_inbox_given=bool(inbox),
         timezone=timezone,
         key_file=Path(env.get("THROUGHLINE_KEY_FILE") or data / "key").expanduser().absolute(),
-        as_of=_as_of(as_of, timezone=timezone) if as_of else None,
+        as_of=read_as_of(as_of, timezone=timezone) if as_of else None,
         postgres_url=env.get("THROUGHLINE_POSTGRES_URL") or None,
         memory_limit=env.get("THROUGHLINE_MEMORY_LIMIT") or None,
         threads=int(threads) if threads else None,
