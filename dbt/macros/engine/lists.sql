@@ -9,3 +9,7 @@
 
 {# One row per element of a list: use in the select list. #}
 {% macro list_to_rows(column) %} unnest({{ column }}) {% endmacro %}
+
+
+{# Type and namespace of a token: all of it before the last colon. #}
+{% macro token_class(token) %} regexp_replace({{ token }}, ':[^:]*$', '') {% endmacro %}
