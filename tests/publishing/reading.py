@@ -21,6 +21,8 @@ def read_current(published: Path) -> dict[str, Any]:
         "manifest.json",
         *(entry["file"] for entry in manifest["tables"].values()),
     }
+    database = (folder / "throughline.duckdb").read_bytes()
+    assert hashlib.sha256(database).hexdigest() == manifest["database"]["sha256"]
     rows: dict[str, list[tuple[Any, ...]]] = {}
     with duckdb.connect(str(folder / "throughline.duckdb"), read_only=True) as connection:
         found = connection.execute("select table_name from duckdb_tables() order by 1").fetchall()

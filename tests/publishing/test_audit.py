@@ -131,6 +131,14 @@ def test_find_personal_data_searches_only_what_is_new_where_it_can(connection):
     }
 
 
+def test_find_personal_data_knows_user_agents(connection):
+    agents = ["Embedly +support@embed.ly", "Snapchat 10.77.0.54 (like Safari)", "Mozilla/5.0", "4111111111111111"]
+    connection.execute("create table raw.pages as select unnest(?) as context_user_agent", [agents])
+    assert find_personal_data(connection) == [
+        Finding(table="raw.pages", column="context_user_agent", kind=CARD, count=1)
+    ]
+
+
 def test_find_personal_data_ignores_the_attached_vault(connection, tmp_path):
     connection.execute(f"attach '{tmp_path / 'vault.duckdb'}' as vault")
     connection.execute("create table vault.main.people as select 'jane@example.com' as email")

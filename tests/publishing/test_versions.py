@@ -107,10 +107,13 @@ def test_prune_never_removes_the_current_version_or_one_in_use_today(settings, f
     assert len(versions(settings)) == 16
     rollback(settings, to=ids[0])
     assert prune(settings, now=start + timedelta(days=2)) == [ids[1]]
-    # Rolled back from an hour ago: old by its making, yet readers may still be in it.
-    an_hour_ago = (start + timedelta(days=2, hours=-1)).replace(tzinfo=UTC).timestamp()
+    # Switching away marks the version as in use until now, however old it is.
+    folder = settings.published / "versions" / ids[0]
+    os.utime(folder, (0, 0))
     rollback(settings, to=ids[-1])
-    os.utime(settings.published / "versions" / ids[0], (an_hour_ago, an_hour_ago))
+    assert folder.stat().st_mtime >= start.replace(tzinfo=UTC).timestamp() - 1
+    an_hour_ago = (start + timedelta(days=2, hours=-1)).replace(tzinfo=UTC).timestamp()
+    os.utime(folder, (an_hour_ago, an_hour_ago))
     assert prune(settings, now=start + timedelta(days=2)) == []
     assert prune(settings, now=start + timedelta(days=3)) == [ids[0]]
 
