@@ -1,5 +1,4 @@
 {# What a client says about itself. Plain `like`, because these run over every web event. #}
-
 {# desktop, mobile or tablet: from the device a library reports, else from the user agent. #}
 {% macro device_type(reported, user_agent) %}
     case

@@ -1,5 +1,4 @@
 {# Orders and their money. #}
-
 {#
     An order's id within the order namespace of its table's landing contract, so that two reports of one order
     agree and orders of two shops never do.
@@ -11,7 +10,11 @@
             {% set found.order_namespace = node.config.meta.landing.order_namespace %}
         {% endfor %}
         {% if not found.order_namespace %}
-            {{ exceptions.raise_compiler_error("The contract of " ~ source_name ~ "." ~ table_name ~ " names no order_namespace.") }}
+            {{
+                exceptions.raise_compiler_error(
+                    "The contract of " ~ source_name ~ "." ~ table_name ~ " names no order_namespace."
+                )
+            }}
         {% endif %}
     {% endif %}
     '{{ found.order_namespace }}:' || {{ order_id }}
@@ -27,7 +30,21 @@
         {{ amount }} / case
             when
                 lower({{ currency }}) in (
-                    'bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'
+                    'bif',
+                    'clp',
+                    'djf',
+                    'gnf',
+                    'jpy',
+                    'kmf',
+                    'krw',
+                    'mga',
+                    'pyg',
+                    'rwf',
+                    'vnd',
+                    'vuv',
+                    'xaf',
+                    'xof',
+                    'xpf'
                 )
             then 1
             when lower({{ currency }}) in ('bhd', 'jod', 'kwd', 'omr', 'tnd')

@@ -1,5 +1,4 @@
 {# JSON values: how they are taken apart and put together differs between engines. #}
-
 {# The value at a path of a JSON column, as text. #}
 {% macro json_text(value, path) %} json_extract_string({{ value }}, '{{ path }}') {% endmacro %}
 
@@ -16,7 +15,8 @@
                 {% for name, value in columns.items() %}
                     '"{{ name }}":' || cast(to_json({{ value }}) as varchar){% if not loop.last %},{% endif %}
                 {% endfor %}
-            ) || '}',
+            )
+            || '}',
             '{}'
         ) as json
     )

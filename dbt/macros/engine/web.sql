@@ -1,5 +1,4 @@
 {# What the address of a page says. #}
-
 {# The ad platform whose click id stands in a URL's query; null without one. #}
 {% macro click_id_type(url) %}
     case
@@ -11,19 +10,32 @@
                     '[?&](gclid|gbraid|wbraid|dclid|fbclid|msclkid|ttclid|li_fat_id|twclid|epik|rdt_cid|irclickid|yclid)=',
                     1
                 )
-                when 'gclid' then 'google'
-                when 'gbraid' then 'google'
-                when 'wbraid' then 'google'
-                when 'dclid' then 'google'
-                when 'fbclid' then 'facebook'
-                when 'msclkid' then 'bing'
-                when 'ttclid' then 'tiktok'
-                when 'li_fat_id' then 'linkedin'
-                when 'twclid' then 'twitter'
-                when 'epik' then 'pinterest'
-                when 'rdt_cid' then 'reddit'
-                when 'irclickid' then 'impact'
-                when 'yclid' then 'yandex'
+                when 'gclid'
+                then 'google'
+                when 'gbraid'
+                then 'google'
+                when 'wbraid'
+                then 'google'
+                when 'dclid'
+                then 'google'
+                when 'fbclid'
+                then 'facebook'
+                when 'msclkid'
+                then 'bing'
+                when 'ttclid'
+                then 'tiktok'
+                when 'li_fat_id'
+                then 'linkedin'
+                when 'twclid'
+                then 'twitter'
+                when 'epik'
+                then 'pinterest'
+                when 'rdt_cid'
+                then 'reddit'
+                when 'irclickid'
+                then 'impact'
+                when 'yclid'
+                then 'yandex'
             end
     end
 {% endmacro %}
