@@ -1,0 +1,174 @@
+"""JSON lines, a column at a time: every value is an Arrow array of JSON text, null means "leave out"."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MS_PER_DAY = 86_400_000
+Json = pa.Array | str | None
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """Give each part of the company its own random numbers, so that a change in one leaves the others as they were."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])))
+
+
+def spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Expand counts into rows.
+
+    Returns
+    -------
+    owner : numpy.ndarray
+        Which count each row belongs to.
+    place : numpy.ndarray
+        The row's place (from 0) within its owner.
+    """
+    owner = np.repeat(np.arange(len(counts)), counts)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    return owner, np.arange(len(owner)) - first
+
+
+def pick(values: list[str] | pa.Array, index: np.ndarray) -> pa.Array:
+    """Take texts by index; a negative index gives null."""
+    index = np.asarray(index)
+    taken = pa.array(np.maximum(index, 0), mask=index < 0)
+    return (values if isinstance(values, pa.Array) else pa.array(values, pa.string())).take(taken)
+
+
+def glue(*parts: pa.Array | str) -> pa.Array:
+    """Concatenate texts row by row; null if any is null."""
+    return pc.binary_join_element_wise(*parts, "")
+
+
+def listed(*parts: pa.Array | str, separator: str) -> pa.Array:
+    """Join texts row by row with a separator, leaving out nulls; a row of nulls gives an empty text."""
+    if any(isinstance(part, str) or not part.null_count for part in parts):
+        return pc.binary_join_element_wise(*parts, separator, null_handling="skip")
+    # Arrow loses rows in which all parts are null: begin each with an empty text, then cut the separator after it.
+    return pc.utf8_slice_codeunits(
+        pc.binary_join_element_wise("", *parts, separator, null_handling="skip"), len(separator)
+    )
+
+
+def where(mask: np.ndarray, yes: pa.Array | str | None, no: pa.Array | str | None = None) -> pa.Array:
+    """Choose texts row by row."""
+    yes, no = (pa.scalar(side, pa.string()) if not isinstance(side, pa.Array) else side for side in (yes, no))
+    return pc.if_else(pa.array(mask), yes, no)
+
+
+def plain(numbers: np.ndarray) -> pa.Array:
+    """Numbers as text: JSON numbers, or pieces of an id."""
+    return pa.array(numbers).cast(pa.string())
+
+
+def text(values: pa.Array) -> pa.Array:
+    """Quote texts as JSON strings."""
+    for raw, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
+        values = pc.replace_substring(values, raw, escaped)
+    return glue('"', values, '"')
+
+
+def boolean(flags: np.ndarray) -> pa.Array:
+    """Flags as JSON ``true`` and ``false``."""
+    return where(np.asarray(flags), "true", "false")
+
+
+def instant(ms: np.ndarray, *, fraction: bool = True) -> pa.Array:
+    """UTC milliseconds as quoted ISO 8601 text ending in Z; a negative instant is null."""
+    ms = np.asarray(ms, np.int64)
+    unit, values = ("ms", ms) if fraction else ("s", ms // 1000)
+    stamps = pa.array(values, pa.timestamp(unit), mask=ms < 0)
+    return glue('"', pc.strftime(stamps, format="%Y-%m-%dT%H:%M:%SZ"), '"')
+
+
+def epoch(ms: np.ndarray) -> pa.Array:
+    """UTC milliseconds as whole epoch seconds; a negative instant is JSON null."""
+    ms = np.asarray(ms, np.int64)
+    return where(ms >= 0, plain(ms // 1000), "null")
+
+
+def record(fields: Mapping[str, Json]) -> pa.Array:
+    """Assemble JSON objects from their fields; a null value leaves its field out."""
+    pieces = [glue(f'"{name}":', value) for name, value in fields.items() if isinstance(value, pa.Array)]
+    fixed = ",".join(f'"{name}":{value}' for name, value in fields.items() if isinstance(value, str))
+    inside = listed(*pieces, *([fixed] if fixed else []), separator=",")
+    return glue("{", inside, "}")
+
+
+def uuids(rng: np.random.Generator, count: int) -> pa.Array:
+    """Random version 4 UUIDs."""
+    digits = np.frombuffer(rng.bytes(16 * count).hex().encode(), np.uint8).reshape(count, 32)
+    out = np.full((count, 36), ord("-"), np.uint8)
+    for start, stop, at in ((0, 8, 0), (8, 12, 9), (12, 16, 14), (16, 20, 19), (20, 32, 24)):
+        out[:, at : at + stop - start] = digits[:, start:stop]
+    out[:, 14] = ord("4")
+    out[:, 19] = np.frombuffer(b"89ab", np.uint8)[out[:, 19] % 4]
+    return _fixed_width(out)
+
+
+def ids(rng: np.random.Generator, prefix: str, count: int, *, length: int = 24) -> pa.Array:
+    """Random ids such as ``cus_NffrFeUfNV2Hib``."""
+    alphabet = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", np.uint8)
+    return glue(prefix, _fixed_width(alphabet[rng.integers(0, len(alphabet), (count, length))]))
+
+
+def _fixed_width(characters: np.ndarray) -> pa.Array:
+    """A matrix of ASCII codes as texts."""
+    count, width = characters.shape
+    offsets = np.arange(count + 1, dtype=np.int32) * width
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(characters)))
+
+
+class DailyFiles:
+    """Write the lines of one table into ``<out>/<source>/<table>/YYYY-MM-DD.jsonl``, days in order.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the exports.
+    source, table : str
+        Whose files these are.
+    start : date
+        The day with number 0.
+    """
+
+    def __init__(self, out: Path, *, source: str, table: str, start: date) -> None:
+        self.folder = out / source / table
+        self.folder.mkdir(parents=True)
+        self.start = start
+        self.rows = 0
+        self._day = -1
+        self._file: BinaryIO | None = None
+
+    def write(self, *, day: np.ndarray, lines: pa.Array) -> None:
+        """Append lines whose day numbers do not decrease, within a call and from call to call."""
+        if not len(lines):
+            return
+        ended = pc.binary_join_element_wise(lines, "", "\n")
+        offsets = np.frombuffer(ended.buffers()[1], np.int32)[ended.offset : ended.offset + len(ended) + 1]
+        data = memoryview(ended.buffers()[2])
+        starts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+        for first, last in zip(starts, [*starts[1:], len(day)], strict=True):
+            self._open(int(day[first])).write(data[offsets[first] : offsets[last]])
+        self.rows += len(lines)
+
+    def _open(self, day: int) -> BinaryIO:
+        if day != self._day or self._file is None:
+            self.close()
+            self._file = (self.folder / f"{self.start + timedelta(days=day)}.jsonl").open("wb")
+            self._day = day
+        return self._file
+
+    def close(self) -> None:
+        """Close the file of the last day."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

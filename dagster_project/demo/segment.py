@@ -1,0 +1,319 @@
+"""Events as Segment's tracking API hands them on: late, skewed, repeated, with consent and context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from dagster_project.demo import words
+from dagster_project.demo.jsonl import (
+    MS_PER_DAY,
+    DailyFiles,
+    glue,
+    instant,
+    listed,
+    pick,
+    plain,
+    record,
+    stream,
+    text,
+    uuids,
+    where,
+)
+from dagster_project.demo.life import IDENTIFY, NAMES, PAGE, TRACK, Events, Lives
+from dagster_project.demo.people import NO_ADVERTISING, NO_ANALYTICS, UNKNOWN, Devices, People, Period
+
+DUPLICATE_SHARE = 0.01
+# The same call sent again by a client that missed the answer: same messageId, later sentAt.
+RESENT_SHARE = 0.003
+ROWS_AT_ONCE = 200_000
+SITE, APP_SITE = "https://www.lumen.example", "https://app.lumen.example"
+TABLES = ((TRACK, "tracks"), (PAGE, "pages"), (IDENTIFY, "identifies"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Calls:
+    """One row per delivered call, in the order in which it was received."""
+
+    event: np.ndarray
+    sent: np.ndarray
+    received: np.ndarray
+    message_id: pa.Array
+
+
+def _deliver(*, seed: int, events: Events, devices: Devices, period: Period) -> _Calls:
+    """Say when each call was sent and received; add the repeats."""
+    rng = stream(seed, "segment")
+    count = len(events.at)
+    late = events.session_late[events.session]
+    # A phone that was offline sends the whole session once it is back, in order.
+    sent = events.at + late + rng.integers(150, 4_000, count)
+    received = sent + rng.integers(20, 900, count)
+    event = np.arange(count)
+    again = rng.random(count)
+    resent = np.flatnonzero(again < RESENT_SHARE)
+    pause = rng.integers(5_000, 2 * MS_PER_DAY, len(resent))
+    repeated = np.flatnonzero(again > 1 - DUPLICATE_SHARE)
+    event = np.concatenate([event, resent, repeated])
+    sent = np.concatenate([sent, sent[resent] + pause, sent[repeated]])
+    received = np.concatenate([received, received[resent] + pause, received[repeated]])
+    kept = np.flatnonzero(received < period.end)
+    order = kept[np.argsort(received[kept], kind="stable")]
+    return _Calls(
+        event=event[order],
+        sent=sent[order],
+        received=received[order],
+        message_id=glue("ajs-next-", uuids(rng, count)).take(pa.array(event[order])),
+    )
+
+
+def _device_context(devices: Devices, people: People) -> tuple[pa.Array, pa.Array]:
+    """Parts of the context that a device always sends: without and with its user agent."""
+    zone = people.zone[devices.owner]
+    model = words.DEVICE_MODELS
+    is_app = devices.is_app
+    of_app = np.where(is_app, devices.model, -1)
+    app = record({"name": '"Lumen"', "version": text(pick([m[6] or "" for m in model], of_app))})
+    os = record(
+        {
+            "name": text(pick([m[2] or "" for m in model], of_app)),
+            "version": text(pick([m[3] or "" for m in model], of_app)),
+        }
+    )
+    device = record(
+        {
+            "manufacturer": text(pick([m[5] or "" for m in model], of_app)),
+            "type": text(pick([m[4] or "" for m in model], of_app)),
+        }
+    )
+    library = where(
+        is_app,
+        '{"name":"analytics-react-native","version":"2.19.1"}',
+        '{"name":"analytics.js","version":"npm:next-1.70.0"}',
+    )
+    fixed = {
+        "ip": text(devices.ip),
+        "library": library,
+        "locale": text(pick([z[3] for z in words.ZONES], zone)),
+        "timezone": text(pick([z[1] for z in words.ZONES], zone)),
+        "app": where(is_app, app),
+        "os": where(is_app, os),
+        "device": where(is_app, device),
+    }
+    return _inside(fixed), _inside({**fixed, "userAgent": text(devices.user_agent)})
+
+
+def _inside(fields: dict[str, pa.Array]) -> pa.Array:
+    """The fields of an object without its braces, to be joined with others."""
+    return pa.compute.utf8_slice_codeunits(record(fields), 1, -1)
+
+
+def _robot_context(rng: np.random.Generator, robots: np.ndarray) -> tuple[pa.Array, pa.Array]:
+    """Context and anonymous id of robot sessions; the monitor keeps its cookie, the others never do."""
+    script = words.DEVICE_MODELS[0][1]
+    agents = [*(r[1] for r in words.ROBOTS), words.MONITOR, script]
+    monitor = len(words.ROBOTS)
+    ip = glue("198.51.100.", plain(np.where(robots == monitor, 7, rng.integers(1, 255, len(robots)))))
+    fixed = {
+        "ip": text(ip),
+        "library": pa.array(['{"name":"analytics.js","version":"npm:next-1.70.0"}'] * len(robots), pa.string()),
+        "locale": pa.array(['"en-US"'] * len(robots), pa.string()),
+        "userAgent": text(pick(agents, robots)),
+    }
+    anonymous = uuids(rng, len(robots))
+    return _inside(fixed), where(robots == monitor, "00000000-0000-4000-8000-00000000a11f", anonymous)
+
+
+CONSENTS = (
+    '{"categoryPreferences":{"Functional":true,"Analytics":true,"Advertising":true,"Personalization":true}}',
+    '{"categoryPreferences":{"Functional":true,"Analytics":true,"Advertising":false,"Personalization":false}}',
+    '{"categoryPreferences":{"Functional":true,"Analytics":false,"Advertising":false,"Personalization":false}}',
+)
+
+
+def _consent(person: np.ndarray, at: np.ndarray, people: People) -> pa.Array:
+    """What the consent banner had recorded by then; a withdrawal takes back everything."""
+    chosen = np.where(person < 0, UNKNOWN, people.consent[person])
+    chosen = np.where((chosen != UNKNOWN) & (at >= people.withdraws[person]), NO_ANALYTICS, chosen)
+    assert NO_ADVERTISING == 1
+    return pick(list(CONSENTS), np.where(chosen == UNKNOWN, -1, chosen))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Landings:
+    """Per session: the query, campaign object and referrer of its first page; null where there is none."""
+
+    query: pa.Array
+    campaign: pa.Array
+    referrer: pa.Array
+
+
+def _landings(rng: np.random.Generator, touch: np.ndarray) -> _Landings:
+    queries: list[str | None] = []
+    campaigns: list[str | None] = []
+    for _, _, source, medium, campaign, detail, _, *_ in words.TOUCHES:
+        if source is None:
+            queries.append(None)
+            campaigns.append(None)
+            continue
+        key = "term" if medium == "cpc" else "content"
+        named = {"source": source, "medium": medium, "name": campaign, key: detail}
+        pairs = {"source": source, "medium": medium, "campaign": campaign, key: detail}
+        queries.append("&".join(f"utm_{k}={v.replace(' ', '+')}" for k, v in pairs.items() if v))
+        campaigns.append("{" + ",".join(f'"{k}":"{v}"' for k, v in named.items() if v) + "}")
+    click = pick([t[6] or "" for t in words.TOUCHES], touch)
+    clicked = np.array([t[6] is not None for t in words.TOUCHES])[touch]
+    # Some visits lose their utm on the way (a redirect that drops it); only the click id stays.
+    lost = clicked & (rng.random(len(touch)) < 0.08)
+    click_query = where(clicked, glue(click, "=", pa.compute.replace_substring(uuids(rng, len(touch)), "-", "")))
+    utm = where(lost, None, pick(pa.array(queries, pa.string()), touch))
+    query = listed(utm, click_query, separator="&")
+    return _Landings(
+        query=where(pa.compute.not_equal(query, "").to_numpy(zero_copy_only=False), glue("?", query)),
+        campaign=where(lost, None, pick(pa.array(campaigns, pa.string()), touch)),
+        referrer=pick(pa.array([t[1] for t in words.TOUCHES], pa.string()), touch),
+    )
+
+
+def write_segment(
+    *, seed: int, people: People, devices: Devices, lives: Lives, events: Events, period: Period, out: Path, start: date
+) -> dict[str, int]:
+    """Write tracks, pages and identifies, each call in the file of the day on which it was received.
+
+    Returns
+    -------
+    dict
+        Rows by table.
+    """
+    rng = stream(seed, "context")
+    calls = _deliver(seed=seed, events=events, devices=devices, period=period)
+    bare, full = _device_context(devices, people)
+    robot_context, robot_id = _robot_context(rng, np.maximum(events.session_robot, 0))
+    landings = _landings(rng, events.session_touch)
+    # A reader's own address sometimes stands in a link from a mail; landing must take it out.
+    leaks = rng.random(len(events.session_touch)) < 0.01
+    files = {kind: DailyFiles(out, source="segment", table=table, start=start) for kind, table in TABLES}
+    kinds = events.kind[calls.event]
+    for kind, _ in TABLES:
+        mine = np.flatnonzero(kinds == kind)
+        for at in range(0, len(mine), ROWS_AT_ONCE):
+            rows = mine[at : at + ROWS_AT_ONCE]
+            event = calls.event[rows]
+            session = events.session[event]
+            person, device = events.session_person[session], events.session_device[session]
+            robot = events.session_robot[session] >= 0
+            take = pa.array(np.maximum(device, 0))
+            agent = where(events.session_no_agent[session], bare.take(take), full.take(take))
+            context = where(robot, robot_context.take(pa.array(session)), agent)
+            anonymous = where(robot, robot_id.take(pa.array(session)), devices.anonymous_id.take(take))
+            landed = events.is_landing[event]
+            app = np.where(device >= 0, devices.is_app[np.maximum(device, 0)], False)
+            page, campaign = _page(
+                events, event=event, landings=landings, landed=landed, app=app, people=people, leaks=leaks
+            )
+            consent = _consent(np.maximum(person, -1), events.at[event], people)
+            parts = [
+                context,
+                glue('"page":', where(app, None, page)),
+                glue('"campaign":', campaign),
+                glue('"consent":', consent),
+            ]
+            joined = listed(*parts, separator=",")
+            skew = np.where(device >= 0, devices.skew[np.maximum(device, 0)], 0)
+            known = events.is_known[event] & (person >= 0)
+            lines = record(
+                {
+                    "type": f'"{("track", "page", "identify")[kind]}"',
+                    "channel": '"client"',
+                    "messageId": text(calls.message_id.take(pa.array(rows))),
+                    "anonymousId": text(anonymous),
+                    "userId": where(known, text(people.user_id.take(pa.array(np.maximum(person, 0)))), "null"),
+                    **_payload(kind, events=events, event=event, person=person, page=page, people=people, lives=lives),
+                    "context": glue("{", joined, "}"),
+                    "integrations": "{}",
+                    "originalTimestamp": instant(events.at[event] + skew),
+                    "sentAt": instant(calls.sent[rows] + skew),
+                    "receivedAt": instant(calls.received[rows]),
+                    # Segment's own correction: receivedAt - (sentAt - originalTimestamp).
+                    "timestamp": instant(calls.received[rows] - (calls.sent[rows] - events.at[event])),
+                }
+            )
+            files[kind].write(day=(calls.received[rows] - period.start) // MS_PER_DAY, lines=lines)
+    for file in files.values():
+        file.close()
+    return {table: files[kind].rows for kind, table in TABLES}
+
+
+def _page(
+    events: Events,
+    *,
+    event: np.ndarray,
+    landings: _Landings,
+    landed: np.ndarray,
+    app: np.ndarray,
+    people: People,
+    leaks: np.ndarray,
+) -> tuple[pa.Array, pa.Array]:
+    """The page object of a call, and the campaign object of its landing page."""
+    number = events.page[event]
+    session = pa.array(events.session[event])
+    path = where(number >= 0, pick([p[1] for p in words.PAGES], number), "/board")
+    title = where(number >= 0, pick([p[2] for p in words.PAGES], number), "Lumen")
+    person = events.session_person[events.session[event]]
+    mail = people.email.take(pa.array(np.maximum(person, 0)))
+    leak = glue("?email=", pa.compute.replace_substring(mail, "@", "%40"))
+    leaking = leaks[events.session[event]] & (number == words.DOCS) & (person >= 0) & ~landed
+    query = where(landed, landings.query.take(session), where(leaking, leak))
+    search = pa.compute.coalesce(query, pa.scalar(""))
+    site = where(number >= 0, SITE, APP_SITE)
+    inner = where(
+        number == words.WELCOME, "https://checkout.stripe.com/", where(number >= 0, SITE + "/", APP_SITE + "/")
+    )
+    referrer = where(landed, pa.compute.coalesce(landings.referrer.take(session), pa.scalar("")), inner)
+    page = record(
+        {
+            "path": text(path),
+            "referrer": text(referrer),
+            "search": text(search),
+            "title": text(title),
+            "url": text(glue(site, path, search)),
+        }
+    )
+    return page, where(landed & ~app, landings.campaign.take(session))
+
+
+def _payload(
+    kind: int,
+    *,
+    events: Events,
+    event: np.ndarray,
+    person: np.ndarray,
+    page: pa.Array,
+    people: People,
+    lives: Lives,
+) -> dict[str, pa.Array]:
+    """What distinguishes a track, a page and an identify call."""
+    if kind == TRACK:
+        return {
+            "event": text(pick(list(NAMES), events.name[event])),
+            "properties": events.properties.take(pa.array(event)),
+        }
+    if kind == PAGE:
+        return {"name": text(pick([p[0] for p in words.PAGES], events.page[event])), "properties": page}
+    who = pa.array(person)
+    company = people.company.take(who)
+    traits = record(
+        {
+            "email": text(people.email.take(who)),
+            "name": text(people.name.take(who)),
+            "phone": text(people.phone.take(who)),
+            "company": record({"id": text(glue("co_", company)), "name": text(company)}),
+            "address": record({"country": text(pick([z[2] for z in words.ZONES], people.zone[person]))}),
+            "createdAt": instant(lives.signs_up[person]),
+        }
+    )
+    return {"traits": traits}

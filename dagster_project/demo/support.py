@@ -1,0 +1,530 @@
+"""Questions to support as Zendesk's objects, in words that vary, with moods that are not always what they seem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dagster_project.demo import words
+from dagster_project.demo.billing import write_versions
+from dagster_project.demo.jsonl import (
+    MS_PER_DAY,
+    DailyFiles,
+    Json,
+    boolean,
+    glue,
+    instant,
+    listed,
+    pick,
+    plain,
+    record,
+    spread,
+    stream,
+    text,
+    where,
+)
+from dagster_project.demo.life import TRIAL_DAYS, Events, Lives
+from dagster_project.demo.people import HOUR, NEVER, Devices, People, Period, local_moment
+
+TICKETS_PER_TRIAL = 0.45
+TICKETS_PER_MONTH = 0.28
+INCIDENT_TICKET_SHARE = 0.4
+OTHER_TICKET_SHARE = 0.05
+REOPENED_SHARE = 0.13
+UNSOLVED_SHARE = 0.06
+RATED_SHARE = 0.45
+# A rating that says the opposite of the words, as people do.
+WRONG_RATING_SHARE = 0.07
+CLOSED_AFTER_DAYS = 4
+
+FIRST_TICKET, FIRST_COMMENT, FIRST_USER, FIRST_RATING, FIRST_AGENT = (
+    3_500,
+    18_900_000_001,
+    382_000_000_001,
+    62_001,
+    381_000_000_001,
+)
+GOOD, BAD, MIXED, PLAIN = range(4)
+# Moods by theme: positive, negative, mixed, matter-of-fact.
+MOODS = np.array(
+    [
+        [0.08, 0.46, 0.20, 0.26],
+        [0.03, 0.62, 0.19, 0.16],
+        [0.10, 0.42, 0.20, 0.28],
+        [0.07, 0.52, 0.24, 0.17],
+        [0.40, 0.07, 0.15, 0.38],
+        [0.44, 0.08, 0.22, 0.26],
+        [0.16, 0.30, 0.26, 0.28],
+        [0.06, 0.54, 0.22, 0.18],
+    ]
+)
+CUSTOMER, AGENT = range(2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tickets:
+    """One row per ticket, in order of time; NEVER where it did not happen."""
+
+    person: np.ndarray
+    theme: np.ndarray
+    mood: np.ndarray
+    opened: np.ndarray
+    agent: np.ndarray
+    turns: np.ndarray
+    is_helped: np.ndarray
+    solved: np.ndarray
+    reopened: np.ndarray
+    solved_again: np.ndarray
+    urgent: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Comments:
+    """One row per comment, in order of ticket and time."""
+
+    ticket: np.ndarray
+    side: np.ndarray
+    at: np.ndarray
+    body: pa.Array
+    is_public: np.ndarray
+
+
+def write_zendesk(
+    *, seed: int, people: People, devices: Devices, lives: Lives, events: Events, period: Period, out: Path, start: date
+) -> dict[str, int]:
+    """Write users, tickets, ticket_comments and satisfaction_ratings.
+
+    Returns
+    -------
+    dict
+        Rows by table.
+    """
+    rng = stream(seed, "zendesk")
+    tickets = _tickets(rng, people=people, lives=lives, period=period)
+    comments, tickets = _converse(rng, tickets, people=people, lives=lives)
+
+    def files(table: str) -> DailyFiles:
+        return DailyFiles(out, source="zendesk", table=table, start=start)
+
+    return {
+        "users": _write_users(rng, tickets, people=people, lives=lives, period=period, files=files("users")),
+        "tickets": _write_tickets(rng, tickets, comments=comments, period=period, files=files("tickets")),
+        "ticket_comments": _write_comments(
+            rng, comments, tickets=tickets, period=period, files=files("ticket_comments")
+        ),
+        "satisfaction_ratings": _write_ratings(rng, tickets, period=period, files=files("satisfaction_ratings")),
+    }
+
+
+def _tickets(rng: np.random.Generator, *, people: People, lives: Lives, period: Period) -> _Tickets:
+    """Who asks what, and when: people on trial, subscribers, people whose checkout broke, and a few strangers."""
+    trial = np.flatnonzero(lives.trial < period.end)
+    subscriptions = lives.subscriptions
+    months = np.clip(np.minimum(subscriptions.ends, period.end) - subscriptions.starts, 0, None) / (30 * MS_PER_DAY)
+    asks_on_trial = rng.poisson(TICKETS_PER_TRIAL, len(trial))
+    asks_later = rng.poisson(TICKETS_PER_MONTH * months)
+    first, _ = spread(asks_on_trial)
+    second, _ = spread(asks_later)
+    broken = np.flatnonzero(lives.attempt_in_incident & ~lives.attempt_converts)
+    broken = broken[rng.random(len(broken)) < INCIDENT_TICKET_SHARE]
+    strangers = np.flatnonzero(rng.random(len(people)) < OTHER_TICKET_SHARE)
+    person = np.concatenate([trial[first], subscriptions.person[second], lives.attempt_person[broken], strangers])
+    length = np.minimum(subscriptions.ends, period.end)[second] - subscriptions.starts[second]
+    at = np.concatenate(
+        [
+            lives.trial[trial[first]] + (rng.random(len(first)) ** 1.3 * TRIAL_DAYS * MS_PER_DAY).astype(np.int64),
+            subscriptions.starts[second] + (rng.random(len(second)) * length).astype(np.int64),
+            lives.attempt_at[broken],
+            people.arrives[strangers] + (rng.random(len(strangers)) * 3 * MS_PER_DAY).astype(np.int64),
+        ]
+    )
+    is_broken = np.repeat([False, True, False], [len(first) + len(second), len(broken), len(strangers)])
+    moment = local_moment(rng, day_ms=at, offset=people.offset[person])
+    at = np.where(is_broken, at + rng.integers(600_000, 3 * HOUR, len(at)), np.maximum(moment, at))
+    on_trial_mix = np.array([0.08, 0.06, 0.20, 0.13, 0.28, 0.12, 0.05, 0.08])
+    later_mix = np.array([0.22, 0.01, 0.10, 0.19, 0.15, 0.16, 0.07, 0.10])
+    mix = np.where((np.arange(len(person)) < len(first))[:, None], on_trial_mix, later_mix)
+    theme = (rng.random((len(person), 1)) > np.cumsum(mix, axis=1)).sum(axis=1)
+    theme = np.where(is_broken, words.CHECKOUT, np.minimum(theme, len(words.THEMES) - 1))
+    mood = np.minimum((rng.random((len(person), 1)) > np.cumsum(MOODS[theme], axis=1)).sum(axis=1), PLAIN)
+    kept = np.flatnonzero((at < period.end) & (at >= period.start))
+    order = kept[np.argsort(at[kept], kind="stable")]
+    count = len(order)
+    helped = rng.random(count) < np.select([mood[order] == GOOD, mood[order] == BAD], [0.93, 0.68], 0.85)
+    never = np.full(count, NEVER)
+    return _Tickets(
+        person=person[order],
+        theme=theme[order],
+        mood=mood[order],
+        opened=at[order],
+        agent=rng.integers(0, len(words.AGENTS), count),
+        turns=rng.choice([1, 2, 3], count, p=[0.62, 0.28, 0.10]),
+        is_helped=helped,
+        solved=never,
+        reopened=never,
+        solved_again=never,
+        urgent=never,
+    )
+
+
+def _fill(rng: np.random.Generator, lines: pa.Array, *, tickets: _Tickets, of: np.ndarray, people: People) -> pa.Array:
+    """Put the ticket's own feature, tool, plan, month and personal data into the lines."""
+    person = tickets.person[of]
+    month = (tickets.opened[of] // MS_PER_DAY).astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12
+    local = pc.utf8_slice_codeunits(people.phone.take(pa.array(person)), 2)
+    values = {
+        "{feature}": pick(list(words.FEATURES_USED), (person * 7 + of) % len(words.FEATURES_USED)),
+        "{tool}": pick(list(words.TOOLS), rng.integers(0, len(words.TOOLS), len(of))),
+        "{plan}": pick([p[0] for p in words.PLANS], (person + of) % len(words.PLANS)),
+        "{month}": pick(list(words.MONTHS), month),
+        "{email}": people.email.take(pa.array(person)),
+        "{phone}": pc.coalesce(
+            glue(
+                "+1 ",
+                pc.utf8_slice_codeunits(local, 0, 3),
+                " ",
+                pc.utf8_slice_codeunits(local, 3, 6),
+                " ",
+                pc.utf8_slice_codeunits(local, 6),
+            ),
+            pa.scalar("+1 555 0100"),
+        ),  # fmt: skip
+        "{ip}": people.ip.take(pa.array(person)),
+    }
+    for name, value in values.items():
+        lines = _replace(lines, name, value)
+    return lines
+
+
+def _say(rng: np.random.Generator, *parts: tuple[tuple[str, ...], float], count: int) -> pa.Array:
+    """Sentences from lists, each part said with its probability, joined by blanks."""
+    said = []
+    for lines, share in parts:
+        chosen = np.where(rng.random(count) < share, rng.integers(0, len(lines), count), -1)
+        line = pick(list(lines), chosen)
+        said.append(where(pc.not_equal(line, "").fill_null(False).to_numpy(zero_copy_only=False), line))
+    joined = listed(*said, separator=" ")
+    return joined
+
+
+def _by_group(groups: np.ndarray, makers: dict[int, pa.Array]) -> pa.Array:
+    """For each row the text of its group's own array (all arrays are as long as the rows)."""
+    result = pa.nulls(len(groups), pa.string())
+    for group, lines in makers.items():
+        result = where(groups == group, lines, result)
+    return result
+
+
+def _first_messages(rng: np.random.Generator, tickets: _Tickets, people: People) -> pa.Array:
+    """Greeting, what is the matter, how it feels, a detail, a closing."""
+    count = len(tickets.person)
+    matter = _by_group(
+        tickets.theme,
+        {t: pick(list(theme[2]), rng.integers(0, len(theme[2]), count)) for t, theme in enumerate(words.THEMES)},
+    )
+    feeling = _by_group(
+        tickets.mood,
+        {
+            GOOD: _say(rng, (words.POSITIVE, 1.0), count=count),
+            BAD: _say(rng, (words.NEGATIVE, 1.0), (words.NEGATIVE, 0.3), count=count),
+            MIXED: _say(rng, (words.MIXED, 1.0), count=count),
+            PLAIN: _say(rng, (words.NEUTRAL, 0.7), count=count),
+        },
+    )
+    opening = _say(rng, (words.OPENINGS, 1.0), count=count)
+    detail = _say(rng, (words.NEUTRAL, 0.35), (words.PERSONAL, 0.5), count=count)
+    closing = _say(rng, (words.CLOSINGS, 0.8), count=count)
+    feeling_first = rng.random(count) < 0.3
+    one, two = where(feeling_first, feeling, matter), where(feeling_first, matter, feeling)
+    lines = [where(pc.not_equal(p, "").fill_null(False).to_numpy(zero_copy_only=False), p) for p in (one, two, detail)]
+    middle = listed(*lines, separator=" ")
+    signed = where(
+        pc.not_equal(closing, "").to_numpy(zero_copy_only=False),
+        glue(closing, "\n", pc.list_element(pc.split_pattern(people.name.take(pa.array(tickets.person)), " "), 0)),
+    )
+    greeted = where(pc.not_equal(opening, "").to_numpy(zero_copy_only=False), opening)
+    whole = listed(greeted, middle, signed, separator="\n")
+    return _fill(rng, whole, tickets=tickets, of=np.arange(count), people=people)
+
+
+def _converse(
+    rng: np.random.Generator, tickets: _Tickets, *, people: People, lives: Lives
+) -> tuple[_Comments, _Tickets]:
+    """Play each ticket: turns of agent and customer, solved, sometimes reopened and solved again."""
+    count = len(tickets.person)
+    angry = tickets.mood == BAD
+    # Agents are slower when the queue is full of broken checkouts.
+    slow = np.where(tickets.theme == words.CHECKOUT, 1.6, 1.0)
+    rows: list[tuple[np.ndarray, int, np.ndarray, pa.Array, np.ndarray]] = []
+    everyone = np.arange(count)
+    rows.append((everyone, CUSTOMER, tickets.opened, _first_messages(rng, tickets, people), np.ones(count, bool)))
+    now = tickets.opened.copy()
+    for turn in range(1, 4):
+        active = np.flatnonzero(tickets.turns >= turn)
+        wait = rng.lognormal(1.3, 0.9, len(active)) * slow[active] * HOUR
+        now[active] += np.maximum(wait, 0.1 * HOUR).astype(np.int64)
+        answer = _say(rng, (words.AGENT_ANSWERS, 1.0), (words.AGENT_CLOSINGS, 0.6), count=len(active))
+        rows.append((active, AGENT, now[active].copy(), answer, np.ones(len(active), bool)))
+        noted = active[rng.random(len(active)) < 0.08]
+        note = pick(["Internal: see the engineers' channel.", "Internal: second report today.", "Internal: VIP, please hurry."],
+                    rng.integers(0, 3, len(noted)))  # fmt: skip
+        rows.append((noted, AGENT, now[noted] + 90_000, note, np.zeros(len(noted), bool)))
+        goes_on = tickets.turns > turn
+        last = active[~goes_on[active]]
+        thanks = last[rng.random(len(last)) < 0.55]
+        replying = np.concatenate([active[goes_on[active]], thanks])
+        now[replying] += (rng.lognormal(1.6, 1.0, len(replying)) * HOUR).astype(np.int64)
+        tone = np.where(goes_on[replying], np.where(angry[replying] & (rng.random(len(replying)) < 0.6), BAD, MIXED),
+                        np.where(tickets.is_helped[replying], GOOD, np.where(rng.random(len(replying)) < 0.7, BAD, MIXED)))  # fmt: skip
+        said = _by_group(
+            tone,
+            {
+                GOOD: _say(rng, (words.REPLIES_GOOD, 1.0), (words.POSITIVE, 0.15), count=len(replying)),
+                BAD: _say(rng, (words.REPLIES_BAD, 1.0), (words.NEGATIVE, 0.35), count=len(replying)),
+                MIXED: _say(rng, (words.REPLIES_MIXED, 1.0), (words.NEUTRAL, 0.3), count=len(replying)),
+            },
+        )
+        rows.append((replying, CUSTOMER, now[replying].copy(), said, np.ones(len(replying), bool)))
+    solves = rng.random(count) >= UNSOLVED_SHARE
+    solved = np.where(solves, now + (rng.uniform(0.02, 6, count) * HOUR).astype(np.int64), NEVER)
+    reopens = solves & (rng.random(count) < np.where(tickets.is_helped, 0.07, 2.2 * REOPENED_SHARE))
+    reopened = np.where(reopens, solved + (rng.uniform(0.3, 3.5, count) * MS_PER_DAY).astype(np.int64), NEVER)
+    back = np.flatnonzero(reopens)
+    rows.append((back, CUSTOMER, reopened[back], _say(rng, (words.REOPENINGS, 1.0), (words.NEGATIVE, 0.4), count=len(back)), np.ones(len(back), bool)))  # fmt: skip
+    again = reopened[back] + (rng.lognormal(1.5, 0.8, len(back)) * HOUR).astype(np.int64)
+    rows.append((back, AGENT, again, _say(rng, (words.AGENT_ANSWERS, 1.0), count=len(back)), np.ones(len(back), bool)))
+    solved_again = np.full(count, NEVER)
+    solved_again[back] = again + rng.integers(HOUR // 10, 20 * HOUR, len(back))
+    escalates = rng.random(count) < np.where(angry, 0.16, 0.03)
+    urgent = np.where(escalates, tickets.opened + (rng.uniform(0.5, 5, count) * HOUR).astype(np.int64), NEVER)
+    ticket = np.concatenate([r[0] for r in rows])
+    side = np.concatenate([np.full(len(r[0]), r[1]) for r in rows])
+    at = np.concatenate([r[2] for r in rows])
+    body = _fill(rng, pa.concat_arrays([r[3] for r in rows]), tickets=tickets, of=ticket, people=people)
+    public = np.concatenate([r[4] for r in rows])
+    order = np.lexsort((at, ticket))
+    comments = _Comments(
+        ticket=ticket[order], side=side[order], at=at[order], body=body.take(pa.array(order)), is_public=public[order]
+    )
+    ended = _Tickets(
+        **{
+            **{f: getattr(tickets, f) for f in ("person", "theme", "mood", "opened", "agent", "turns", "is_helped")},
+            "solved": solved,
+            "reopened": reopened,
+            "solved_again": solved_again,
+            "urgent": urgent,
+        }
+    )
+    return comments, ended
+
+
+def _requester(person: np.ndarray) -> pa.Array:
+    return plain(FIRST_USER + person)
+
+
+def _write_users(
+    rng: np.random.Generator, tickets: _Tickets, *, people: People, lives: Lives, period: Period, files: DailyFiles
+) -> int:
+    """Agents on the first day; a customer when the first ticket comes; some are verified or change later."""
+    person, first = np.unique(tickets.person, return_index=True)
+    created = tickets.opened[first] - 1_000
+    agents = len(words.AGENTS)
+    later = np.flatnonzero(rng.random(len(person)) < 0.06)
+    changed = created[later] + (rng.uniform(1, 40, len(later)) * MS_PER_DAY).astype(np.int64)
+    at = np.concatenate([np.full(agents, period.start), created, changed])
+    who = np.concatenate([np.full(agents, -1), person, person[later]])
+    is_agent = who < 0
+    made = np.concatenate([np.full(agents, period.start - 400 * MS_PER_DAY), created, created[later]])
+    safe = pa.array(np.maximum(who, 0))
+    number = np.arange(len(who))
+    agent_name = pick(list(words.AGENTS), np.where(is_agent, number, -1))
+    agent_mail = glue(pc.replace_substring(pc.utf8_lower(agent_name), " ", "."), "@lumen.example")
+    # Some write from another mailbox than the one they signed up with; the app id ties it all the same.
+    mail = pc.coalesce(people.other_email.take(safe), people.email.take(safe))
+    phone = people.phone.take(safe)
+    shown = glue(
+        "+1 (", pc.utf8_slice_codeunits(phone, 2, 5), ") ", pc.utf8_slice_codeunits(phone, 5, 8), "-",
+        pc.utf8_slice_codeunits(phone, 8),
+    )  # fmt: skip
+    # Strangers have no account yet; a sixth of the customers was never tied to theirs.
+    signed_up = np.where(is_agent, False, lives.signs_up[np.maximum(who, 0)] <= at)
+    tied = signed_up & (who % 6 != 5)
+    ids = np.where(is_agent, FIRST_AGENT + number, FIRST_USER + who)
+    zone = people.zone[np.maximum(who, 0)]
+    fields: dict[str, Json] = {
+        "id": plain(ids),
+        "url": glue('"https://lumen.zendesk.example/api/v2/users/', plain(ids), '.json"'),
+        "active": "true",
+        "created_at": instant(made, fraction=False),
+        "email": text(where(is_agent, agent_mail, mail)),
+        "external_id": where(tied, text(people.user_id.take(safe)), "null"),
+        "locale": where(is_agent, '"en-US"', text(pick([z[3] for z in words.ZONES], zone))),
+        "name": text(where(is_agent, agent_name, people.name.take(safe))),
+        "organization_id": "null",
+        "phone": pc.coalesce(where(is_agent, "null", text(shown)), pa.scalar("null")),
+        "role": where(is_agent, '"agent"', '"end-user"'),
+        "suspended": "false",
+        "tags": "[]",
+        "time_zone": '"UTC"',
+        "updated_at": instant(at, fraction=False),
+        "verified": boolean(is_agent | (number >= agents + len(person))),
+    }
+    return write_versions(fields, at=at, thing=ids, rng=rng, period=period, files=files)
+
+
+def _write_tickets(
+    rng: np.random.Generator, tickets: _Tickets, *, comments: _Comments, period: Period, files: DailyFiles
+) -> int:
+    """Versions: opened, answered, escalated, solved, reopened, solved again, closed."""
+    count = len(tickets.person)
+    everyone = np.arange(count)
+    public = comments.is_public
+    is_answer = (comments.side == AGENT) & public
+    asked_again = (comments.side == CUSTOMER) & (comments.at > tickets.opened[comments.ticket])
+    talk = np.flatnonzero((is_answer | asked_again) & (comments.at < tickets.solved[comments.ticket]))
+    closed = np.where(
+        tickets.solved_again < NEVER, tickets.solved_again, np.where(tickets.reopened < NEVER, NEVER, tickets.solved)
+    )
+    closed = np.where(closed < NEVER, closed + CLOSED_AFTER_DAYS * MS_PER_DAY, NEVER)
+    steps = (
+        (everyone, tickets.opened, np.full(count, "new")),
+        (comments.ticket[talk], comments.at[talk], np.where(is_answer[talk], "pending", "open")),
+        (everyone, tickets.solved, np.full(count, "solved")),
+        (everyone, tickets.reopened, np.full(count, "open")),
+        (everyone, tickets.solved_again, np.full(count, "solved")),
+        (everyone, closed, np.full(count, "closed")),
+    )
+    thing, at, status = (np.concatenate([s[i] for s in steps]) for i in range(3))
+    # An escalation changes the priority only; the status stays what it was.
+    raised = np.flatnonzero(tickets.urgent < NEVER)
+    order = np.lexsort((at, thing))
+    before = _status_at(thing[order], at[order], status[order], raised, tickets.urgent[raised])
+    thing = np.concatenate([thing, raised])
+    at = np.concatenate([at, tickets.urgent[raised]])
+    status = np.concatenate([status, before])
+    kept = np.flatnonzero(at < NEVER)
+    thing, at, status = thing[kept], at[kept], status[kept]
+    theme = tickets.theme[thing]
+    first = np.searchsorted(comments.ticket, everyone)
+    description = comments.body.take(pa.array(first))
+    subjects = _by_group(
+        tickets.theme,
+        {t: pick(list(s[1]), (everyone * 5 + tickets.person) % len(s[1])) for t, s in enumerate(words.THEMES)},
+    )
+    month = (tickets.opened // MS_PER_DAY).astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12
+    for name, value in (
+        ("{feature}", pick(list(words.FEATURES_USED), (tickets.person * 7 + everyone) % len(words.FEATURES_USED))),
+        ("{tool}", pick(list(words.TOOLS), tickets.person % len(words.TOOLS))),
+        ("{month}", pick(list(words.MONTHS), month)),
+    ):
+        subjects = _replace(subjects, name, value)
+    escalated = at >= tickets.urgent[thing]
+    usual = np.where(tickets.mood[thing] == BAD, "high", "normal")
+    tag = pick([f'["{t[0].replace(" ", "_")}"]' for t in words.THEMES], theme)
+    number = plain(FIRST_TICKET + thing)
+    fields: dict[str, Json] = {
+        "id": number,
+        "url": glue('"https://lumen.zendesk.example/api/v2/tickets/', number, '.json"'),
+        "assignee_id": plain(FIRST_AGENT + tickets.agent[thing]),
+        "created_at": instant(tickets.opened[thing], fraction=False),
+        "description": text(description.take(pa.array(thing))),
+        "external_id": "null",
+        "group_id": "360001",
+        "has_incidents": "false",
+        "organization_id": "null",
+        "priority": glue('"', pa.array(np.where(escalated, "urgent", usual)), '"'),
+        "requester_id": _requester(tickets.person[thing]),
+        "status": glue('"', pa.array(status), '"'),
+        "subject": text(subjects.take(pa.array(thing))),
+        "submitter_id": _requester(tickets.person[thing]),
+        "tags": tag,
+        "type": where(theme == words.HOW_TO, '"question"', '"problem"'),
+        "updated_at": instant(at, fraction=False),
+        "via": record({"channel": glue('"', pick(["email", "web", "chat"], tickets.person[thing] % 3), '"')}),
+    }
+    return _write_all_versions(fields, at=at, rng=rng, period=period, files=files)
+
+
+def _status_at(
+    thing: np.ndarray, at: np.ndarray, status: np.ndarray, raised: np.ndarray, when: np.ndarray
+) -> np.ndarray:
+    """The status each raised ticket had at that time: its last step not after it."""
+    result = np.full(len(raised), "new", dtype=status.dtype)
+    starts = np.searchsorted(thing, raised)
+    ends = np.searchsorted(thing, raised, side="right")
+    for step in range(int((ends - starts).max(initial=0))):
+        here = np.minimum(starts + step, ends - 1)
+        applies = (starts + step < ends) & (at[here] <= when)
+        result = np.where(applies, status[here], result)
+    return result
+
+
+def _replace(lines: pa.Array, name: str, value: pa.Array) -> pa.Array:
+    """Replace the first occurrence of a placeholder, row by row."""
+    has = pc.match_substring(lines, name)
+    padded = pc.split_pattern(pc.if_else(has, lines, name), name, max_splits=1)
+    return pc.if_else(has, glue(pc.list_element(padded, 0), value, pc.list_element(padded, 1)), lines)
+
+
+def _write_all_versions(
+    fields: dict[str, Json], *, at: np.ndarray, rng: np.random.Generator, period: Period, files: DailyFiles
+) -> int:
+    """Write every version: the incremental export runs more often than once a day."""
+    return write_versions(fields, at=at, thing=np.arange(len(at)), rng=rng, period=period, files=files)
+
+
+def _write_comments(
+    rng: np.random.Generator, comments: _Comments, *, tickets: _Tickets, period: Period, files: DailyFiles
+) -> int:
+    by_agent = comments.side == AGENT
+    author = np.where(
+        by_agent, FIRST_AGENT + tickets.agent[comments.ticket], FIRST_USER + tickets.person[comments.ticket]
+    )
+    fields: dict[str, Json] = {
+        "id": plain(FIRST_COMMENT + np.arange(len(comments.at))),
+        "attachments": "[]",
+        "author_id": plain(author),
+        "body": text(comments.body),
+        "created_at": instant(comments.at, fraction=False),
+        "public": boolean(comments.is_public),
+        "ticket_id": plain(FIRST_TICKET + comments.ticket),
+        "type": '"Comment"',
+        "via": record({"channel": glue('"', pick(["email", "web"], comments.ticket % 2), '"')}),
+    }
+    return _write_all_versions(fields, at=comments.at, rng=rng, period=period, files=files)
+
+
+def _write_ratings(rng: np.random.Generator, tickets: _Tickets, *, period: Period, files: DailyFiles) -> int:
+    """Asked for when solved; some answer, mostly as they feel."""
+    asked = np.flatnonzero(tickets.solved < NEVER)
+    rated = rng.random(len(asked)) < RATED_SHARE
+    mood, helped = tickets.mood[asked], tickets.is_helped[asked]
+    good = rng.random(len(asked)) < np.where(helped, np.where(mood == BAD, 0.80, 0.95), 0.15)
+    good ^= rng.random(len(asked)) < WRONG_RATING_SHARE
+    answered = tickets.solved[asked] + (rng.lognormal(2.0, 1.1, len(asked)) * HOUR).astype(np.int64)
+    answers = np.flatnonzero(rated)
+    row = np.concatenate([np.arange(len(asked)), answers])
+    is_answer = np.arange(len(row)) >= len(asked)
+    at = np.concatenate([tickets.solved[asked] + 60_000, answered[answers]])
+    score = np.where(~is_answer, "offered", np.where(good[row], "good", "bad"))
+    comment = where(good[row], pick(list(words.RATING_GOOD), row % 4), pick(list(words.RATING_BAD), row % 4))
+    ticket = asked[row]
+    number = plain(FIRST_RATING + row)
+    fields: dict[str, Json] = {
+        "id": number,
+        "url": glue('"https://lumen.zendesk.example/api/v2/satisfaction_ratings/', number, '.json"'),
+        "assignee_id": plain(FIRST_AGENT + tickets.agent[ticket]),
+        "comment": where(is_answer & (rng.random(len(asked))[row] < 0.35), text(comment), "null"),
+        "created_at": instant(tickets.solved[ticket] + 60_000, fraction=False),
+        "group_id": "360001",
+        "requester_id": _requester(tickets.person[ticket]),
+        "score": glue('"', pa.array(score), '"'),
+        "ticket_id": plain(FIRST_TICKET + ticket),
+        "updated_at": instant(at, fraction=False),
+    }
+    return _write_all_versions(fields, at=at, rng=rng, period=period, files=files)
