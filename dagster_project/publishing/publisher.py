@@ -41,8 +41,8 @@ from dagster_project.warehouse import open_warehouse
 STORAGE_VERSION = "v1.2.0"
 
 # What BI drivers and Parquet readers do not know (128-bit integers would become doubles in Parquet,
-# UUIDs raw bytes) is published as the nearest type that they do know; a value that does not fit is an error.
-_PORTABLE_TYPES = {"HUGEINT": "BIGINT", "UHUGEINT": "BIGINT", "UUID": "VARCHAR"}
+# UUIDs and JSON raw bytes) is published as the nearest type that they do know; a value that does not fit is an error.
+_PORTABLE_TYPES = {"HUGEINT": "BIGINT", "UHUGEINT": "BIGINT", "UUID": "VARCHAR", "JSON": "VARCHAR"}
 
 # Errors of the file system that say "no hard links here", after which a copy does as well.
 _NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EACCES}

@@ -187,7 +187,8 @@ def test_publish_casts_what_readers_do_not_know(settings, publish_now):
             """
             create table published.odd as
             select 9007199254740993::hugeint as total, 'watch'::enum ('healthy', 'watch') as status,
-                '3f2a0c1e-0000-4000-8000-000000000001'::uuid as id, null::hugeint as nothing, {'a': [1]} as nested
+                '3f2a0c1e-0000-4000-8000-000000000001'::uuid as id, null::hugeint as nothing, {'a': [1]} as nested,
+                '{"plan": "pro"}'::json as properties
             """
         )
     report = publish_now(settings)
@@ -199,6 +200,7 @@ def test_publish_casts_what_readers_do_not_know(settings, publish_now):
             "id": "3f2a0c1e-0000-4000-8000-000000000001",
             "nothing": None,
             "nested": {"a": [1]},
+            "properties": '{"plan": "pro"}',
         }
     ]
 
