@@ -1,0 +1,677 @@
+"""Land exports exactly once: from the inbox into `raw` and the vault, with every row accounted for.
+
+Per batch of files: read and cut (readers), parse and judge (parsing), write and commit the vault,
+then write raw rows, quarantine, drift and ledger in one transaction. A run killed anywhere and
+started again ends as if it had never been killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from dagster_project.errors import ThroughlineError
+from dagster_project.failpoints import failpoint
+from dagster_project.landing import ledger, parsing, readers, tokens
+from dagster_project.landing.contracts import TableContract
+from dagster_project.landing.parsing import quoted
+from dagster_project.landing.passes import Pass
+from dagster_project.landing.readers import ChangedFile, Records, Snapshot, UnreadableFile
+from dagster_project.settings import Settings, end_of_day
+from dagster_project.warehouse import open_warehouse
+
+#: Files up to this size share a batch, so that a year of daily files is a few transactions.
+SMALL_FILE_BYTES = 8 << 20
+SMALL_GZIP_BYTES = 2 << 20
+MAX_BATCH_FILES = 1_000
+
+COUNTS = ("accepted", "quarantined", "duplicates", "suppressed")
+
+
+@dataclass(kw_only=True)
+class FileReport:
+    """What became of one file; `rows_in` is the sum of the four counts."""
+
+    path: str
+    status: str
+    reason: str | None = None
+    accepted: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    suppressed: int = 0
+
+    @property
+    def rows_in(self) -> int:
+        """Rows that the file holds."""
+        return self.accepted + self.quarantined + self.duplicates + self.suppressed
+
+
+@dataclass(kw_only=True)
+class LandingReport:
+    """What landing one table did.
+
+    Attributes
+    ----------
+    files : list of FileReport
+        The files that are new, failed, or left for the next run (`status`: `landed`,
+        `repeated`, `failed`, `changed`); files known from earlier nights are not listed.
+    known_count : int
+        Files that had landed before.
+    not_read : list of str
+        Files in the table's folder whose kind landing does not read.
+    drift : list of str
+        Fields that the contract does not know, in the files of this run.
+    seconds : float
+        Time it took.
+    """
+
+    source: str
+    table: str
+    files: list[FileReport] = field(default_factory=list)
+    known_count: int = 0
+    not_read: list[str] = field(default_factory=list)
+    drift: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def count(self, what: str) -> int:
+        """Sum of `rows_in` or one of the four counts over the files."""
+        return sum(getattr(f, what) for f in self.files)
+
+    @property
+    def failed(self) -> list[FileReport]:
+        """Files that could not be read."""
+        return [f for f in self.files if f.status == "failed"]
+
+
+@dataclass(kw_only=True)
+class _File:
+    """A file on its way in."""
+
+    number: int
+    snapshot: Snapshot
+    path: str
+    content_hash: str
+    file_id: str
+    path_available: datetime | None
+    header: bytes | None = None
+    missing: str | None = None
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+
+
+def prepare(settings: Settings, contracts: Iterable[TableContract]) -> None:
+    """Make everything ready to land: key, ops and vault tables, and every contracted raw table.
+
+    Columns that a contract newly names are added and filled from what the vault kept of them.
+
+    Raises
+    ------
+    ThroughlineError
+        If the key is missing or wrong, a table does not fit its contract, the warehouse is in
+        use or the disk is full.
+    """
+    with open_landing(settings) as connection:
+        for contract in contracts:
+            ensure_tables(connection, contract)
+
+
+@contextmanager
+def open_landing(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open warehouse and vault for landing: ops tables made, key checked, macros installed.
+
+    Raises
+    ------
+    ThroughlineError
+        If the key is missing or wrong, the warehouse is in use or the disk is full.
+    """
+    with told_when_full(settings), open_warehouse(settings, with_vault=True) as connection:
+        ledger.create_tables(connection)
+        fingerprint = ledger.fact(connection, ledger.KEY_FINGERPRINT)
+        key = tokens.load_or_create_key(settings.key_file, fingerprint=fingerprint)
+        failpoint("landing.key_made")
+        if fingerprint is None:
+            ledger.set_fact(connection, ledger.KEY_FINGERPRINT, tokens.fingerprint_of(key))
+        tokens.prepare_connection(connection, key=key)
+        connection.execute("set variable landing_now = ?", [datetime.now(UTC).replace(tzinfo=None)])
+        yield connection
+
+
+@contextmanager
+def told_when_full(settings: Settings) -> Iterator[None]:
+    """Turn a full disk or memory into one sentence; transactions roll back by themselves."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ThroughlineError(_full(settings)) from error
+    except duckdb.OutOfMemoryException as error:
+        told = str(error).splitlines()[0]
+        raise ThroughlineError(
+            f"Landing ran out of memory ({told}); raise THROUGHLINE_MEMORY_LIMIT or free disk space for "
+            f"{settings.data / 'tmp'} and run again, nothing was lost."
+        ) from error
+    except duckdb.Error as error:
+        if "No space left" not in str(error) and "not enough space" not in str(error).lower():
+            raise
+        raise ThroughlineError(_full(settings)) from error
+
+
+def _full(settings: Settings) -> str:
+    return f"The disk that holds {settings.data} is full; free some space and run again, nothing was lost."
+
+
+# --- tables -------------------------------------------------------------------------------------
+
+
+def ensure_tables(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> None:
+    """Create the raw and vault table of a contract, or add the columns it newly names."""
+    _ensure(connection, f"vault.main.{contract.name}", contract.vault_columns, contract, is_vault=True)
+    failpoint("landing.vault_table_ready")
+    _ensure(connection, f"warehouse.raw.{contract.name}", contract.raw_columns, contract, is_vault=False)
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """Name and type of a table's columns, empty without the table."""
+    database, schema, name = table.split(".")
+    rows = connection.execute(
+        "select column_name, lower(data_type) from duckdb_columns() "
+        "where database_name = ? and schema_name = ? and table_name = ? order by column_index",
+        [database, schema, name],
+    ).fetchall()
+    return {r[0]: r[1] for r in rows}
+
+
+def _ensure(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    wanted: dict[str, str],
+    contract: TableContract,
+    *,
+    is_vault: bool,
+) -> list[str]:
+    have = columns_of(connection, table)
+    if not have:
+        listed = ", ".join(
+            f"{quoted(name)} {kind}{' not null' if name == 'available_at' else ''}" for name, kind in wanted.items()
+        )
+        connection.execute(f"create table {table} ({listed})")
+        return []
+    new = []
+    for name, kind in wanted.items():
+        if name not in have:
+            new.append(name)
+        elif have[name].replace(" ", "") != kind.replace(" ", ""):
+            raise ThroughlineError(
+                f"{contract.path}: {contract.source}.{contract.table}.{name}: data_type is {kind} but {table} holds "
+                f"{have[name]}; keep the type and cast in staging, or give the new column another name."
+            )
+    if new:
+        _add_columns(connection, table, new, wanted, contract, is_vault=is_vault)
+    return new
+
+
+def _add_columns(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    new: list[str],
+    wanted: dict[str, str],
+    contract: TableContract,
+    *,
+    is_vault: bool,
+) -> None:
+    """Add newly named columns and fill them from the fields the vault kept, in one transaction."""
+    from dagster_project.landing.replay import backfill
+
+    connection.execute("begin")
+    try:
+        for name in new:
+            connection.execute(f"alter table {table} add column {quoted(name)} {wanted[name]}")
+        backfill(connection, contract, new, is_vault=is_vault)
+        failpoint("landing.backfilled")
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+
+
+# --- landing one table --------------------------------------------------------------------------
+
+
+def land_table(
+    settings: Settings,
+    contract: TableContract,
+    *,
+    connection: duckdb.DuckDBPyConnection | None = None,
+    chunk_bytes: int = readers.CHUNK_BYTES,
+) -> LandingReport:
+    """Land every new file of one table.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the inbox, the warehouse and the key are.
+    contract : TableContract
+        The table.
+    connection : duckdb.DuckDBPyConnection, optional
+        A connection from `open_landing`, to land several tables on; without it one is opened.
+    chunk_bytes : int
+        Text per pass.
+
+    Returns
+    -------
+    LandingReport
+        What was done; a file that cannot be read is reported, not raised.
+
+    Raises
+    ------
+    ThroughlineError
+        If the inbox is missing, the key is missing or wrong, the warehouse is in use or the
+        disk is full. Nothing is half-written then.
+    """
+    started = time.perf_counter()
+    files = ledger.inbox_files(settings, contract, suffixes=readers.SUFFIXES)
+    if connection is None:
+        with open_landing(settings) as opened:
+            report = _Landing(settings, contract, opened, chunk_bytes=chunk_bytes).land(files)
+    else:
+        with told_when_full(settings):
+            report = _Landing(settings, contract, connection, chunk_bytes=chunk_bytes).land(files)
+    report.not_read = ledger.other_files(settings, contract, suffixes=readers.SUFFIXES)
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+class _Landing:
+    """One table's landing on one connection, whose temporary tables it uses; a cursor of it writes."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        contract: TableContract,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        chunk_bytes: int = readers.CHUNK_BYTES,
+    ) -> None:
+        self.settings, self.contract, self.connection = settings, contract, connection
+        self.chunk_bytes = chunk_bytes
+        self.report = LandingReport(source=contract.source, table=contract.table)
+        self.shape = parsing.JsonShape.of(contract)
+        self.typed_sql = parsing.typed_rows(contract, patterns=tokens.blocked_patterns())
+        self.raw = f"warehouse.raw.{contract.name}"
+        self.vault = f"vault.main.{contract.name}"
+        ensure_tables(connection, contract)
+        self.writer = connection.cursor()
+        self.writer.execute("set TimeZone = 'UTC'")
+        self.has_suppressed = ledger.has_suppressed(connection)
+
+    # -- which files
+
+    def land(self, paths: list[Path]) -> LandingReport:
+        """Land the new ones of the files."""
+        waiting = self._new_files(paths)
+        while waiting:
+            batch, waiting = self._next_batch(waiting)
+            failpoint("landing.before_batch")
+            self._land_batch(batch)
+            failpoint("landing.after_batch")
+            waiting = self._without_repeated(waiting)
+        self.writer.close()
+        return self.report
+
+    def _new_files(self, paths: list[Path]) -> list[_File]:
+        """Hash the files that the ledger does not know by path, size and time."""
+        known, self.landed = ledger.known_files(self.connection, self.contract)
+        new: list[_File] = []
+        for path in paths:
+            name = path.relative_to(self.settings.inbox).as_posix()
+            try:
+                snapshot = Snapshot.of(path)
+            except FileNotFoundError:
+                continue
+            entry = known.get(name)
+            if entry and (entry.size_bytes, entry.modified_at) == (snapshot.size, _instant(snapshot.modified_ns)):
+                self.report.known_count += 1
+                continue
+            try:
+                digest = readers.content_hash(snapshot)
+            except ChangedFile:
+                self._left(name)
+                continue
+            except UnreadableFile as error:
+                self._failed(name, snapshot, "", str(error))
+                continue
+            file = _File(
+                number=len(new),
+                snapshot=snapshot,
+                path=name,
+                content_hash=digest,
+                file_id=ledger.file_id_of(self.contract, digest),
+                path_available=self._path_available(name),
+            )
+            if entry and entry.content_hash == digest:
+                self._touched(file)
+                self.report.known_count += 1
+            else:
+                new.append(file)
+        return self._without_repeated(new)
+
+    def _path_available(self, path: str) -> datetime | None:
+        """End of the local day that the contract finds in a path, None without one."""
+        for kind, pattern in self.contract.available:
+            if kind == "path_date" and (found := re.search(pattern, path)):
+                try:
+                    return end_of_day(date.fromisoformat(found.group(1)), timezone=self.contract.timezone)
+                except ValueError:
+                    return None
+        return None
+
+    def _next_batch(self, waiting: list[_File]) -> tuple[list[_File], list[_File]]:
+        """Take the next files that share a transaction: many small ones or a large one."""
+        batch, size, hashes = [waiting[0]], waiting[0].snapshot.size, {waiting[0].content_hash}
+        rest: list[_File] = []
+        for position, file in enumerate(waiting[1:], start=1):
+            if not _is_small(waiting[0]) or not _is_small(file) or size + file.snapshot.size > self.chunk_bytes:
+                return batch, rest + waiting[position:]
+            if len(batch) == MAX_BATCH_FILES:
+                return batch, rest + waiting[position:]
+            if file.content_hash in hashes:
+                rest.append(file)
+                continue
+            batch.append(file)
+            hashes.add(file.content_hash)
+            size += file.snapshot.size
+        return batch, rest
+
+    def _without_repeated(self, files: list[_File]) -> list[_File]:
+        """Record the files whose bytes have landed under another name; return the others."""
+        for file in files:
+            if file.content_hash in self.landed:
+                self._repeated(file)
+        return [f for f in files if f.content_hash not in self.landed]
+
+    # -- entries of the ledger without rows
+
+    def _left(self, path: str) -> None:
+        reason = "it changed while it was read and is left for the next run"
+        self.report.files.append(FileReport(path=path, status="changed", reason=reason))
+
+    def _failed(self, path: str, snapshot: Snapshot, digest: str, reason: str) -> None:
+        self.report.files.append(FileReport(path=path, status="failed", reason=reason))
+        file_id = ledger.file_id_of(self.contract, digest, path=path)
+        self._enter([(file_id, path, digest, snapshot, dict.fromkeys(COUNTS, 0), "failed", reason)])
+
+    def _repeated(self, file: _File) -> None:
+        reason = f"the same bytes have landed as file {self.landed[file.content_hash]}"
+        self.report.files.append(FileReport(path=file.path, status="repeated", reason=reason))
+        file_id = ledger.file_id_of(self.contract, file.content_hash, path=file.path)
+        zero = dict.fromkeys(COUNTS, 0)
+        self._enter([(file_id, file.path, file.content_hash, file.snapshot, zero, "repeated", reason)])
+
+    def _touched(self, file: _File) -> None:
+        """Only the file's time is new: remember it, so that the next run need not hash it again."""
+        self.writer.execute(
+            "update warehouse.ops.landed_files set modified_at = ? "
+            "where source = ? and table_name = ? and path = ? and content_hash = ?",
+            [
+                _instant(file.snapshot.modified_ns),
+                self.contract.source,
+                self.contract.table,
+                file.path,
+                file.content_hash,
+            ],
+        )
+
+    def _enter(self, entries: list[tuple[str, str, str, Snapshot, dict[str, int], str, str | None]]) -> None:
+        """Write ledger rows in a transaction of their own."""
+        self.writer.execute("begin")
+        try:
+            self._write_entries(entries, landed_at=ledger.next_instant(self.writer))
+            self.writer.execute("commit")
+        except BaseException:
+            self.writer.execute("rollback")
+            raise
+
+    def _write_entries(
+        self,
+        entries: list[tuple[str, str, str, Snapshot, dict[str, int], str, str | None]],
+        *,
+        landed_at: datetime,
+    ) -> None:
+        """Write ledger rows; each takes the place of what an earlier run said of a failure at its path."""
+        paths = [e[1] for e in entries]
+        self.writer.execute(
+            "delete from warehouse.ops.landed_files where source = ? and table_name = ? and status = 'failed' "
+            "and path in (select unnest(?::varchar[]))",
+            [self.contract.source, self.contract.table, paths],
+        )
+        table = pa.table(
+            {
+                "file_id": pa.array([e[0] for e in entries], pa.string()),
+                "source": pa.array([self.contract.source] * len(entries), pa.string()),
+                "table_name": pa.array([self.contract.table] * len(entries), pa.string()),
+                "path": pa.array(paths, pa.string()),
+                "content_hash": pa.array([e[2] for e in entries], pa.string()),
+                "size_bytes": pa.array([e[3].size for e in entries], pa.int64()),
+                "modified_at": pa.array([_instant(e[3].modified_ns) for e in entries], pa.timestamp("us")),
+                "rows_in": pa.array([sum(e[4].values()) for e in entries], pa.int64()),
+                **{c: pa.array([e[4][c] for e in entries], pa.int64()) for c in COUNTS},
+                "erased": pa.array([0] * len(entries), pa.int64()),
+                "status": pa.array([e[5] for e in entries], pa.string()),
+                "reason": pa.array([e[6] for e in entries], pa.string()),
+                "landed_at": pa.array([landed_at] * len(entries), pa.timestamp("us")),
+            }
+        )
+        self.writer.register("entries", table)
+        self.writer.execute("insert into warehouse.ops.landed_files by name select * from entries")
+        self.writer.unregister("entries")
+
+    # -- one batch
+
+    def _land_batch(self, batch: list[_File]) -> None:
+        """Land some files in one transaction; those that cannot be read fail alone."""
+        self._start_batch(batch)
+        failures: list[tuple[_File, str]] = []
+        self.writer.execute("begin")
+        is_committed = False
+        try:
+            self.loaded_at = ledger.next_instant(self.writer)
+            landed = self._read_and_write(batch, failures)
+            if landed:
+                self._write_drift()
+                failpoint("landing.before_ledger")
+                entries = [(f.file_id, f.path, f.content_hash, f.snapshot, f.counts, "landed", None) for f in landed]
+                self._write_entries(entries, landed_at=self.loaded_at)
+                failpoint("landing.before_commit")
+                self.writer.execute("commit")
+                is_committed = True
+                failpoint("landing.after_commit")
+        finally:
+            if not is_committed:
+                self._roll_back()
+        for file in landed:
+            self.landed[file.content_hash] = file.file_id
+            self.report.files.append(FileReport(path=file.path, status="landed", **file.counts))
+        for file, reason in failures:
+            self._clear_vault([file])
+            self._failed(file.path, file.snapshot, file.content_hash, reason)
+
+    def _roll_back(self) -> None:
+        try:
+            self.writer.execute("rollback")
+        except duckdb.TransactionException:
+            pass  # a failed commit has rolled back already
+
+    def _start_batch(self, batch: list[_File]) -> None:
+        """Forget what an interrupted run left in the vault of these files."""
+        self._clear_vault(batch)
+        failpoint("landing.vault_cleared")
+        self.connection.execute("create or replace temp table seen (_file integer, _content uuid, _key uuid)")
+        self.drift: dict[str, str] = {}
+
+    def _clear_vault(self, batch: list[_File]) -> None:
+        clear_vault(
+            self.connection,
+            self.contract,
+            content_hashes=[f.content_hash for f in batch],
+            file_ids=[f.file_id for f in batch],
+        )
+
+    def _read_and_write(self, batch: list[_File], failures: list[tuple[_File, str]]) -> list[_File]:
+        """Read the files and write their rows pass by pass; return the files that could be read."""
+        landed: list[_File] = []
+        pending: list[tuple[_File, Records]] = []
+        is_alone = len(batch) == 1
+        for file in batch:
+            own: list[tuple[_File, Records]] = []
+            try:
+                for header, records in self._records(file):
+                    self._note_header(file, header)
+                    own.append((file, records))
+                    if is_alone:
+                        self._write_pass(own)
+                        own = []
+            except UnreadableFile as error:
+                failures.append((file, str(error)))
+                continue
+            except ChangedFile:
+                self._left(file.path)
+                continue
+            pending += own
+            landed.append(file)
+            if sum(r.records.nbytes for _, r in pending) >= self.chunk_bytes:
+                self._write_pass(pending)
+                pending = []
+        if pending:
+            self._write_pass(pending)
+        return landed
+
+    def _records(self, file: _File) -> Iterator[tuple[bytes | None, Records]]:
+        return readers.read_records(
+            file.snapshot,
+            digest=file.content_hash,
+            to_json=lambda table: json_of_rows(self.connection, table),
+            encoding=self.contract.encoding,
+            chunk_bytes=self.chunk_bytes,
+        )
+
+    def _note_header(self, file: _File, header: bytes | None) -> None:
+        """Remember a CSV file's header, what it lacks and what is new in it."""
+        if file.header is not None or not header:
+            return
+        file.header = header
+        names = readers.header_fields(header)
+        for column in self.contract.columns:
+            if column.path in names:
+                continue
+            if column.required:
+                file.missing = missing_column(self.contract, column.name, file.path)
+                break
+            self.drift.setdefault(f"{column.path} (gone)", file.file_id)
+        for name in parsing.new_headers(self.contract, names):
+            self.drift.setdefault(name, file.file_id)
+
+    def _write_pass(self, pending: list[tuple[_File, Records]]) -> None:
+        """Parse, judge and write some records."""
+        run = Pass(
+            self.connection,
+            self.contract,
+            shape=self.shape,
+            typed_sql=self.typed_sql,
+            has_suppressed=self.has_suppressed,
+        )
+        try:
+            for path in run.parse(pending):
+                self.drift.setdefault(path, pending[0][0].file_id)
+            counts = run.judge()
+            failpoint("landing.before_vault")
+            run.write_vault()
+            failpoint("landing.after_vault")
+            run.write_rows(self.writer, loaded_at=self.loaded_at)
+            failpoint("landing.after_rows")
+        finally:
+            run.close()
+        by_number = {file.number: file for file, _ in pending}
+        for number, verdict, count in counts:
+            by_number[number].counts[verdict] += count
+        for file, records in pending:
+            file.counts["quarantined"] += len(records.rejected)
+
+    def _write_drift(self) -> None:
+        """Report fields that the contract does not know, once each."""
+        for name, file_id in sorted(self.drift.items()):
+            if name not in self.report.drift:
+                self.report.drift.append(name)
+            self.writer.execute(
+                """
+                insert into warehouse.ops.drift
+                select $source, $table, $field, $file_id, $at
+                where not exists (
+                    select 1 from warehouse.ops.drift where source = $source and table_name = $table and field = $field
+                )
+                """,
+                {
+                    "source": self.contract.source,
+                    "table": self.contract.table,
+                    "field": name,
+                    "file_id": file_id,
+                    "at": self.loaded_at,
+                },
+            )
+
+
+def missing_column(contract: TableContract, name: str, path: str) -> str:
+    """One sentence for a file without a required column."""
+    wanted = contract.column(name).path
+    return (
+        f"{name}: {Path(path).name} has no '{wanted}', which the contract requires; if the export renamed it, "
+        f"set `from` of {name} in {contract.path.name} to the new name and replay"
+    )
+
+
+def clear_vault(
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, *, content_hashes: list[str], file_ids: list[str]
+) -> None:
+    """Delete what the vault holds of some files."""
+    connection.execute("begin")
+    connection.execute(
+        f"delete from vault.main.{contract.name} where content_hash in (select unnest(?::varchar[]))", [content_hashes]
+    )
+    connection.execute(
+        "delete from vault.main.texts where source = ? and table_name = ? "
+        "and content_hash in (select unnest(?::varchar[]))",
+        [contract.source, contract.table, content_hashes],
+    )
+    connection.execute("delete from vault.main.quarantine where file_id in (select unnest(?::varchar[]))", [file_ids])
+    connection.execute("commit")
+
+
+def json_of_rows(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> pa.Array:
+    """Rows as JSON objects; decimals keep their digits as text."""
+    exact = [quoted(f.name) for f in table.schema if pa.types.is_decimal(f.type)]
+    replaced = f" replace ({', '.join(f'{n}::varchar as {n}' for n in exact)})" if exact else ""
+    connection.register("rows_read", table)
+    result = connection.sql(f"select to_json(r)::varchar as record from (select *{replaced} from rows_read) r")
+    records = result.to_arrow_table().column("record").cast(pa.binary()).combine_chunks()
+    connection.unregister("rows_read")
+    return records
+
+
+def _is_small(file: _File) -> bool:
+    name = file.snapshot.path.name
+    limit = SMALL_FILE_BYTES if name.endswith((".csv", ".jsonl")) else SMALL_GZIP_BYTES
+    return file.snapshot.size <= limit
+
+
+def _instant(nanoseconds: int) -> datetime:
+    """UTC instant of a file time, to the microsecond that the ledger keeps."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None, microsecond=rest // 1000)

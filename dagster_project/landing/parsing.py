@@ -1,0 +1,397 @@
+"""The SQL that turns records into typed rows, written from a contract. Pure functions of text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dagster_project.landing.contracts import ColumnContract, TableContract
+from dagster_project.landing.tokens import normalised, token
+
+#: More unnamed fields than this in one object is a map of data, not a drifting schema.
+MAX_NEW_FIELDS = 200
+#: Nothing in an export happened before this.
+EARLIEST_EVENT = "2000-01-01"
+
+Path = tuple[str, ...]
+
+
+def quoted(name: str) -> str:
+    """Quote a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Quote a text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def json_path(path: Path) -> str:
+    """Return the DuckDB JSON path of keys, such as `$."context"."page"`."""
+    return "$" + "".join('."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"' for key in path)
+
+
+@dataclass
+class _Node:
+    """A key of the JSON that a contract reads: its children, or whether it is read itself."""
+
+    children: dict[str, _Node] = field(default_factory=dict)
+    is_read: bool = False
+    is_ignored: bool = False
+
+    def at(self, path: Path) -> _Node:
+        node = self
+        for key in path:
+            node = node.children.setdefault(key, _Node())
+        return node
+
+
+@dataclass(frozen=True)
+class JsonShape:
+    """Which paths of a JSON record a contract reads, ignores, and looks into for new fields."""
+
+    root: _Node
+    objects: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, contract: TableContract) -> JsonShape:
+        """Work the shape out from the contract's columns and ignored fields."""
+        root = _Node()
+        for column in contract.columns:
+            root.at(tuple(column.path.split("."))).is_read = True
+        for ignored in contract.ignore:
+            root.at(tuple(ignored.split("."))).is_ignored = True
+        objects: list[Path] = []
+
+        def walk(node: _Node, path: Path) -> None:
+            if node.children and not node.is_read and not node.is_ignored:
+                objects.append(path)
+                for key, child in node.children.items():
+                    walk(child, (*path, key))
+
+        walk(root, ())
+        return cls(root=root, objects=tuple(objects))
+
+    def new_fields(self, keys: Mapping[Path, Iterable[str]]) -> list[Path]:
+        """Paths of the fields that the contract does not know, from the keys each object was seen to have."""
+        found: list[Path] = []
+        for path, seen in keys.items():
+            known = self.root.at(path).children
+            new = sorted(key for key in seen if key not in known)
+            found += [path] if len(new) > MAX_NEW_FIELDS else [(*path, key) for key in new]
+        return sorted(p for p in found if not any(p[:n] in found for n in range(len(p))))
+
+
+def json_fields(contract: TableContract, shape: JsonShape, *, records: str) -> str:
+    """SQL for the `fields` of JSON records: one text per column, read in one pass.
+
+    `records` has `_file, _row, record`. The result has `_file, _row, _content, _fault`, `f0, f1, …`
+    and `_keys`, the keys of each object of the shape.
+    """
+    structure, accessors = _transform(shape.root)
+    columns = []
+    for position, column in enumerate(contract.columns):
+        path = tuple(column.path.split("."))
+        columns.append(f"{_json_value(path, column, accessors)} as f{position}")
+    paths = ", ".join(literal(json_path(p)) for p in shape.objects)
+    return f"""
+        select
+            _file, _row,
+            content_key(rtrim(record, e' \\t\\r\\n')) as _content,
+            case
+                when len(_keys[1]) > 0 and contains(record, '\\u0000') then 'the row contains a NUL character'
+                when len(_keys[1]) > 0 then null
+                when not json_valid(record) then 'the row is not valid JSON'
+                else 'the row is no JSON object with fields'
+            end as _fault,
+            {", ".join(columns)},
+            _keys,
+        from (
+            select
+                _file, _row, record,
+                try(json_transform(record, {literal(structure)})) as _read,
+                try(json_keys(record, [{paths}])) as _keys
+            from {records}
+        )"""
+
+
+def _transform(root: _Node) -> tuple[str, dict[Path, str]]:
+    """Return the structure for `json_transform`, and how to reach each path in its result.
+
+    A path read within one that is itself read, or one that differs from another only by case
+    (which a struct cannot tell apart), has no accessor.
+    """
+    accessors: dict[Path, str] = {}
+
+    def build(node: _Node, path: Path, accessor: str) -> object:
+        if node.is_read:
+            accessors[path] = accessor
+            return "JSON" if node.children else "VARCHAR"
+        result: dict[str, object] = {}
+        folded: set[str] = set()
+        for key, child in node.children.items():
+            if child.is_ignored or key.lower() in folded or not _has_read(child):
+                continue
+            folded.add(key.lower())
+            result[key] = build(child, (*path, key), f"{accessor}.{quoted(key)}")
+        return result
+
+    return json.dumps(build(root, (), "_read")), accessors
+
+
+def _has_read(node: _Node) -> bool:
+    return node.is_read or any(_has_read(child) for child in node.children.values())
+
+
+def _json_value(path: Path, column: ColumnContract, accessors: Mapping[Path, str]) -> str:
+    if path in accessors:
+        return f"{accessors[path]}::varchar" if column.data_type == "json" else accessors[path]
+    for length in range(len(path) - 1, 0, -1):
+        if path[:length] in accessors:
+            return f"json_extract_string({accessors[path[:length]]}, {literal(json_path(path[length:]))})"
+    return f"try(json_extract_string(record, {literal(json_path(path))}))"
+
+
+def extra_of_json(new_fields: Iterable[Path], *, record: str = "record") -> str:
+    """SQL for the JSON of the new fields, null where a row has none of them."""
+    tree: dict[str, object] = {}
+    for path in new_fields:
+        if not path:
+            return f"{record}::json"
+        node = tree
+        for key in path[:-1]:
+            node = node.setdefault(key, {})  # type: ignore[assignment]
+        node[path[-1]] = path
+
+    def build(node: dict[str, object]) -> str:
+        parts = []
+        for key, value in node.items():
+            inner = (
+                build(value) if isinstance(value, dict) else f"json_extract({record}, {literal(json_path(value))})"  # type: ignore[arg-type]
+            )
+            parts.append(f"{literal(key)}, {inner}")
+        return f"nullif(json_merge_patch('{{}}', json_object({', '.join(parts)})), '{{}}')"
+
+    return build(tree)
+
+
+def csv_fields(contract: TableContract, header: list[str], *, fields: str) -> str:
+    """SQL for the `fields` of CSV records, whose columns are `c0, c1, …` in the order of the header."""
+    position = {name: i for i, name in enumerate(header)}
+    columns = [
+        f"c{position[c.path]} as f{i}" if c.path in position else f"null::varchar as f{i}"
+        for i, c in enumerate(contract.columns)
+    ]
+    content = " || ".join(
+        f"coalesce({literal(name + '=')} || length(present(c{position[name]})) || ':' || present(c{position[name]}), '')"
+        for name in sorted(header)
+    )
+    new = new_headers(contract, header)
+    extra = "null::json"
+    if new:
+        pairs = ", ".join(f"{literal(name)}, present(c{position[name]})" for name in new)
+        extra = f"nullif(json_merge_patch('{{}}', json_object({pairs})), '{{}}')"
+    return f"""
+        select _file, _row, content_key({content}) as _content, null::varchar as _fault,
+            {", ".join(columns)}, {extra} as _extra
+        from {fields}"""
+
+
+def new_headers(contract: TableContract, header: Iterable[str]) -> list[str]:
+    """Header fields that the contract neither names nor ignores."""
+    known = {c.path for c in contract.columns} | set(contract.ignore)
+    return [name for name in header if name not in known]
+
+
+# --- values -------------------------------------------------------------------------------------
+
+_WANTED = {
+    "bigint": "a whole number",
+    "double": "a number",
+    "boolean": "true or false",
+    "date": "a date",
+    "timestamp": "a date or time",
+    "json": "valid JSON",
+    "decimal": "a number that fits",
+}
+
+
+def converted(column: ColumnContract, value: str, *, timezone: str) -> str:
+    """SQL that casts a text to the column's type, null where it does not fit."""
+    given = f"given({value})"
+    kind = column.data_type
+    if kind == "varchar":
+        return f"present({value})"
+    if kind == "json":
+        return f"case when json_valid(present({value})) then present({value})::json end"
+    if kind == "bigint":
+        # try_cast alone would round 1.5 to 2.
+        whole = f"try_cast({given} as bigint)"
+        return f"case when try_cast({given} as double) = {whole} then {whole} end"
+    if kind == "double":
+        number = f"try_cast({given} as double)"
+        return f"case when isfinite({number}) then {number} end"
+    if kind == "timestamp":
+        return _instant(column, given, timezone=timezone)
+    if kind == "date":
+        if column.formats:
+            return f"coalesce({', '.join(f'try_strptime({given}, {literal(f)})' for f in column.formats)})::date"
+        day = f"try_cast({given} as date)"
+        return f"case when isfinite({day}) then {day} end"
+    return f"try_cast({given} as {kind})"
+
+
+def _instant(column: ColumnContract, given: str, *, timezone: str) -> str:
+    """UTC instant: times with an offset are converted, those without are local to the source."""
+
+    def to_utc(naive: str) -> str:
+        return naive if timezone == "UTC" else f"timezone({literal(timezone)}, {naive})::timestamp"
+
+    ways = []
+    for text in column.formats:
+        if text in ("epoch", "epoch_ms"):
+            factor = 1_000_000 if text == "epoch" else 1_000
+            ways.append(f"make_timestamp((try_cast({given} as double) * {factor})::bigint)")
+        elif "%z" in text:
+            ways.append(f"try_strptime({given}, {literal(text)})::timestamp")
+        else:
+            ways.append(to_utc(f"try_strptime({given}, {literal(text)})"))
+    if not ways:
+        aware = f"try_cast({given} as timestamptz)::timestamp"
+        if timezone != "UTC":
+            has_offset = f"regexp_matches({given}, ':[0-9]{{2}}.*(Z|z|[+-][0-9]{{2}}(:?[0-9]{{2}})?| [A-Z]+)$')"
+            aware = f"case when {has_offset} then {aware} else {to_utc(f'try_cast({given} as timestamp)')} end"
+        ways = [aware]
+    instant = f"coalesce({', '.join(ways)})"
+    return f"case when isfinite({instant}) then {instant} end"
+
+
+def misfit(column: ColumnContract, value: str, converted_name: str) -> str | None:
+    """SQL for the reason when a given value does not fit its type, null where it does."""
+    if column.data_type == "varchar":
+        return None
+    wanted = _WANTED[column.data_type.split("(")[0]]
+    if column.formats:
+        wanted += f" written as {' or '.join(column.formats)}"
+    shown = "'a value'" if column.personal else f"'''' || scrubbed(left({value}, 60)) || ''''"
+    present = "present" if column.data_type == "json" else "given"
+    return (
+        f"case when {converted_name} is null and {present}({value}) is not null "
+        f"then {literal(column.name + ': ')} || {shown} || {literal(' is not ' + wanted)} end"
+    )
+
+
+def typed_rows(contract: TableContract, *, patterns: Mapping[str, str]) -> str:
+    """SQL for the typed rows, from `fields` (see `json_fields`) and `files`.
+
+    Columns: `_file, _row, _content, _extra`; every raw column under its name; `_vault_<name>` for
+    readable values; `_text_<name>` for scrubbed texts; `_occurred_at, available_at`; `_tokens`, the
+    list of the row's identifiers; and `_reason`, null for a row that can land.
+    """
+    values, joins, reasons, tokens = [], [], ["_missing", "_fault"], []
+    for position, column in enumerate(contract.columns):
+        value = f"f{position}"
+        if column.identifier:
+            made = token(
+                column.identifier,
+                namespace=column.namespace,
+                value="plain",
+                blocked_pattern=patterns.get(column.identifier),
+            )
+            plain = normalised(column.identifier, "given(value)")
+            # Far fewer values than rows: each is hashed once.
+            joins.append(
+                f"""
+            left join (
+                select value, {made} as token
+                from (select value, {plain} as plain from (select distinct {value} as value from fields))
+                where plain is not null
+            ) as t{position} on {value} = t{position}.value"""
+            )
+            values.append(f"t{position}.token as {quoted(column.name)}")
+            tokens.append(quoted(column.name))
+        elif column.text:
+            values.append(f"scrubbed(present({value})) as {quoted('_text_' + column.name)}")
+        elif not column.personal:
+            cast = converted(column, value, timezone=contract.timezone)
+            if column.url:
+                cast = f"stripped_url({cast})"
+            elif column.data_type == "varchar" and column.name not in contract.key:
+                cast = f"without_emails({cast})"
+            elif column.data_type == "json":
+                cast = f"without_emails({cast}::varchar)::json"
+            values.append(f"{cast} as {quoted(column.name)}")
+            reasons.append(misfit(column, value, quoted(column.name)) or "null")
+        if column.vault_type:
+            name = quoted("_vault_" + column.name)
+            values.append(f"{converted(column, value, timezone=contract.timezone)} as {name}")
+            reasons.append(misfit(column, value, name) or "null")
+        if column.required:
+            told = f"{column.name}: '{column.path}' is required but missing or blank"
+            reasons.append(f"case when _missing is null and present({value}) is null then {literal(told)} end")
+    timed, time_reasons = _times(contract)
+    shown = ", ".join(r for r in reasons if r != "null")
+    listed = f"[{', '.join(tokens)}]" if tokens else "null::varchar[]"
+    return f"""
+        with valued as (
+            select fields._file, _row, _content, _fault, _extra, _missing, path_available,
+                {", ".join(f"f{i}" for i in range(len(contract.columns)))},
+                {", ".join(values)}
+            from fields
+            join files on files._file = fields._file
+            {" ".join(joins)}
+        ),
+        timed as (select *, {timed} from valued)
+        select * exclude (_fault, _missing, path_available, {", ".join(f"f{i}" for i in range(len(contract.columns)))}),
+            {listed} as _tokens,
+            case when _missing is not null then _missing when _fault is not null then _fault
+                else nullif(concat_ws('; ', {shown}), '') end as _misfit,
+            coalesce(_misfit, {time_reasons}) as _reason
+        from timed"""
+
+
+def _times(contract: TableContract) -> tuple[str, str]:
+    """SQL for `_occurred_at` and `available_at`, and for why a row's times cannot be."""
+
+    def column(name: str | None) -> str:
+        return f"{quoted(name)}::timestamp" if name else "null::timestamp"
+
+    occurred, sent, received = column(contract.occurred), column(contract.sent), column(contract.received)
+    corrected = occurred
+    if contract.sent and contract.received:
+        corrected = f"coalesce({received} - ({sent} - {occurred}), {occurred})"
+    ways = []
+    for kind, given in contract.available:
+        if kind == "received":
+            ways.append(column(given))
+        elif kind == "path_date":
+            ways.append(f"case when path_available is not null then greatest(path_available, {received}) end")
+        elif kind == "delay_hours":
+            ways.append(f"_occurred_at + to_microseconds({round(given * 3_600_000_000)})")
+        else:
+            ways.append(f"greatest(timestamp {literal(given)}, {received})")
+    timed = f"{corrected} as _occurred_at, coalesce({', '.join(ways)}) as available_at"
+    name = contract.occurred or "time"
+    told = "strftime(_occurred_at, '%Y-%m-%d %H:%M')"
+    now = "getvariable('landing_now')::timestamp"
+    reasons = f"""case
+                when available_at is null then {literal("it cannot be told when the row became known: " + _ways(contract))}
+                when _occurred_at < timestamp '{EARLIEST_EVENT}'
+                    then '{name}: ' || {told} || ' is before the year 2000'
+                when _occurred_at > least(available_at, {now}) + interval 1 day
+                    then '{name}: ' || {told} || ' is more than a day after it can have been known'
+                when available_at > {now} + interval 2 day
+                    then 'the row says it became known on ' || strftime(available_at, '%Y-%m-%d') || ', in the future'
+            end"""
+    return timed, reasons
+
+
+def _ways(contract: TableContract) -> str:
+    told = {
+        "received": "{} is blank",
+        "path_date": "the path has no date",
+        "delay_hours": f"{contract.occurred} is blank",
+        "since": "",
+    }
+    return " and ".join(told[kind].format(given) for kind, given in contract.available)

@@ -1,0 +1,170 @@
+"""Keep people unreadable: the key, identifier tokens, scrubbed text and stripped URLs.
+
+Everything here works on whole columns in DuckDB. `prepare_connection` installs temporary
+macros; the key itself only ever enters as two session variables.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import os
+from pathlib import Path
+
+import duckdb
+
+from dagster_project.errors import ThroughlineError
+from dagster_project.settings import DBT_DIR
+
+KEY_BYTES = 32
+IDENTIFIER_RULES = DBT_DIR / "seeds" / "identifier_rules.csv"
+
+#: What exports write for "nothing": not a value in an identifier, a number or a date.
+NULL_LIKES = ("", "null", "none", "nil", "nan", "n/a", "na", "undefined", "\\n", "(null)", "(none)", "#n/a")
+
+#: Query parameters that tell a campaign or a click, and nothing about a person.
+CLICK_IDS = (
+    "gclid|gbraid|wbraid|dclid|fbclid|msclkid|ttclid|li_fat_id|twclid|epik|rdt_cid|irclickid|yclid"  # one per network
+)
+
+_EMAIL = r"[A-Za-z0-9._+'-]+(@|%40)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+_IPV4 = r"\b(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}\b"
+_IPV6 = r"\b([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}\b|\b([0-9A-Fa-f]{1,4}:){1,6}(:[0-9A-Fa-f]{1,4}){1,6}\b"
+#: 13 to 19 digits, in one piece or in groups as cards print them.
+_CARD = r"\b[0-9]{4}([ -]?[0-9]{4}){2}[ -]?[0-9]{1,7}\b|\b3[0-9]{3}[ -]?[0-9]{6}[ -]?[0-9]{5}\b"
+#: A leading + or 0, or a bracketed or separated group: plain numbers (orders, prices) are left alone.
+_PHONE = (
+    r"\+[0-9][0-9 ().-]{6,18}[0-9]"
+    r"|\(0?[0-9]{2,5}\)[ -]?[0-9][0-9 -]{4,10}[0-9]"
+    r"|\b0[0-9]{2,4}[ /-]?[0-9]{3,4}[ -]?[0-9]{3,5}\b"
+    r"|\b[0-9]{3}[-. ][0-9]{3}[-. ][0-9]{4}\b"
+)
+
+_PHONE_NORMALISED = "regexp_replace(regexp_replace(regexp_replace({v}, '^ *\\+', '00'), '[^0-9]', '', 'g'), '^00', '+')"
+_NORMALISED = {"email": "lower(trim({v}))", "phone": _PHONE_NORMALISED}
+
+
+def normalised(identifier: str, value: str) -> str:
+    """SQL that normalises an identifier's value before it is tokenised."""
+    return _NORMALISED.get(identifier, "trim({v})").format(v=value)
+
+
+def load_or_create_key(path: Path, *, fingerprint: str | None) -> bytes:
+    """Read the token key; on a first run make it.
+
+    Parameters
+    ----------
+    path : Path
+        The key file, 32 random bytes, mode 0600.
+    fingerprint : str or None
+        Fingerprint of the key that made the tokens in the warehouse, None on a first run.
+
+    Raises
+    ------
+    ThroughlineError
+        If the key is missing, damaged, or another than the one in use.
+    """
+    if not path.exists():
+        if fingerprint is not None:
+            raise ThroughlineError(
+                f"The key file {path} is missing but the warehouse was made with one; put the saved copy back "
+                "(THROUGHLINE_KEY_FILE says where), for without it no new row can be linked to the old ones."
+            )
+        _create_key(path)
+    try:
+        key = path.read_bytes()
+    except OSError as error:
+        raise ThroughlineError(
+            f"The key file {path} cannot be read ({error.strerror}); give this user access to it."
+        ) from None
+    if len(key) != KEY_BYTES:
+        raise ThroughlineError(
+            f"The key file {path} holds {len(key)} bytes instead of {KEY_BYTES}; put the saved copy back."
+        )
+    if fingerprint is not None and fingerprint_of(key) != fingerprint:
+        raise ThroughlineError(
+            f"The key in {path} is not the one the warehouse was made with; put the saved copy back or point "
+            "THROUGHLINE_KEY_FILE to it."
+        )
+    return key
+
+
+def _create_key(path: Path) -> None:
+    """Write a new key whole or not at all: a killed run leaves no half of a key."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, os.urandom(KEY_BYTES))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    draft.rename(path)
+
+
+def fingerprint_of(key: bytes) -> str:
+    """Tell keys apart without showing them."""
+    return hmac.new(key, b"throughline key fingerprint", hashlib.sha256).hexdigest()[:16]
+
+
+def prepare_connection(connection: duckdb.DuckDBPyConnection, *, key: bytes) -> None:
+    """Give a connection the key and the macros that the landing SQL is written in."""
+    block = key.ljust(64, b"\0")
+    connection.execute("set TimeZone = 'UTC'")
+    connection.execute("set variable inner_pad = ?", [bytes(b ^ 0x36 for b in block)])
+    connection.execute("set variable outer_pad = ?", [bytes(b ^ 0x5C for b in block)])
+    connection.execute("set variable row_pad = ?", [hmac.new(key, b"row key", hashlib.sha256).hexdigest()])
+    likes = ", ".join(f"'{text}'" for text in NULL_LIKES)
+    for signature, body in {
+        # HMAC-SHA256, its first 128 bits in hex.
+        "keyed_hash(value)": "left(sha256(getvariable('outer_pad') || "
+        "unhex(sha256(getvariable('inner_pad') || encode(value)))), 32)",
+        # Content key of a row; keyed so that it cannot be guessed from what a row might say.
+        "content_key(value)": "md5(getvariable('row_pad') || value)::uuid",
+        "present(value)": "case when trim(value, e' \\t\\r\\n') <> '' then value end",
+        "given(value)": f"case when lower(trim(value, e' \\t\\r\\n')) not in ({likes}) then value end",
+        "without_emails(value)": f"case when contains(value, '@') or contains(value, '%40') "
+        f"then regexp_replace(value, '{_quoted(_EMAIL)}', '[email]', 'g') else value end",
+        "scrubbed(value)": _scrub("value"),
+        "stripped_url(value)": _stripped_url("value"),
+    }.items():
+        connection.execute(f"create or replace temp macro {signature} as {body}")
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _scrub(value: str) -> str:
+    for pattern, label in ((_EMAIL, "email"), (_IPV6, "ip"), (_IPV4, "ip"), (_CARD, "card"), (_PHONE, "phone")):
+        value = f"regexp_replace({value}, '{_quoted(pattern)}', '[{label}]', 'g')"
+    return value
+
+
+def _stripped_url(value: str) -> str:
+    """Scheme, host and path, with the campaign's query parameters alone."""
+    base = f"regexp_replace(regexp_extract({value}, '^[^?#]*'), '^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/]*@', '\\1//')"
+    kept = (
+        f"regexp_extract_all(regexp_extract({value}, '\\?([^#]*)', 1), '(?:^|&)((?:utm_[a-z_]+|{CLICK_IDS})=[^&]*)', 1)"
+    )
+    query = f"coalesce('?' || nullif(array_to_string({kept}, '&'), ''), '')"
+    return f"without_emails({base} || case when contains({value}, '?') then {query} else '' end)"
+
+
+def blocked_patterns(path: Path = IDENTIFIER_RULES) -> dict[str, str]:
+    """Return the pattern of junk values of each identifier type, from the identifier rules."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {
+            row["identifier_type"]: row["blocked_pattern"] for row in csv.DictReader(file) if row["blocked_pattern"]
+        }
+
+
+def token(identifier: str, *, namespace: str | None, value: str, blocked_pattern: str | None) -> str:
+    """SQL that turns a normalised value into its token; junk values get a type that never links."""
+    kind = f"{identifier}:{namespace}" if namespace else identifier
+    junk = "''"
+    if blocked_pattern:
+        junk = f"case when regexp_full_match({value}, '(?i:{_quoted(blocked_pattern)})') then 'junk_' else '' end"
+    prefix = f"{identifier}|{namespace or ''}|"
+    return f"{junk} || '{kind}:' || keyed_hash('{prefix}' || {value})"
