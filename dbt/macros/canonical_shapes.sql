@@ -84,7 +84,7 @@
             ["source_table", "varchar"],
             ["purpose", "varchar"],
             ["is_granted", "boolean"],
-            ["at", "timestamp"],
+            ["said_at", "timestamp"],
             ["available_at", "timestamp"],
         ]
         + provenance,
@@ -107,8 +107,12 @@
 {% endmacro %}
 
 
+{# The run's as-of instant. #}
+{% macro as_of() %} cast('{{ var("as_of") }}' as timestamp) {% endmacro %}
+
+
 {# What was known at the run's as-of instant. #}
-{% macro is_known(column) %} {{ column }} <= cast('{{ var("as_of") }}' as timestamp) {% endmacro %}
+{% macro is_known(column) %} {{ column }} <= {{ as_of() }} {% endmacro %}
 
 
 {#

@@ -3,10 +3,14 @@
 
 
 {# Wilson's score interval for `hits` of `tries` (Wilson 1927); null when nothing was tried. #}
-{% macro wilson_low(hits, tries) %} greatest(0.0, {{ _wilson(hits, tries, "-") }}) {% endmacro %}
+{% macro wilson_low(hits, tries) %}
+    case when {{ tries }} > 0 then greatest(0.0, {{ _wilson(hits, tries, "-") }}) end
+{% endmacro %}
 
 
-{% macro wilson_high(hits, tries) %} least(1.0, {{ _wilson(hits, tries, "+") }}) {% endmacro %}
+{% macro wilson_high(hits, tries) %}
+    case when {{ tries }} > 0 then least(1.0, {{ _wilson(hits, tries, "+") }}) end
+{% endmacro %}
 
 
 {% macro _wilson(hits, tries, side) %}

@@ -16,7 +16,8 @@
 
 {# Keeps a model to the components this night touches; a full build takes them all. #}
 {% macro in_affected_component(column="component_id") %}
-    {% if is_incremental() %} {{ column }} in (select component_id from {{ ref("affected_components") }})
+    {% set affected = ref("affected_components") %}
+    {% if is_incremental() %} {{ column }} in (select component_id from {{ affected }})
     {% else %} true
     {% endif %}
 {% endmacro %}

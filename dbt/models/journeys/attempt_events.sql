@@ -79,7 +79,7 @@ with
             inside.kind,
             inside.rating,
             inside.text_id,
-            coalesce(inside.stage_by_role, max(stages.stage_order)) as event_stage,
+            max(coalesce(inside.stage_by_role, stages.stage_order)) as event_stage,
         from inside
         left join
             stages

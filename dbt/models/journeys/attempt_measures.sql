@@ -38,7 +38,7 @@ with
             }} as duration_seconds,
             coalesce(of_touches.rating, of_touches.mood) as satisfaction_rate,
             case
-                when {{ plus_days("attempts.started_at", 1) }} <= cast('{{ var("as_of") }}' as timestamp)
+                when {{ plus_days("attempts.started_at", 1) }} <= {{ as_of() }}
                 then coalesce(of_touches.first_day_touch_count, 0)
             end as first_day_touch_count
         from attempts

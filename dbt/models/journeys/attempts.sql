@@ -40,14 +40,14 @@ with
             case
                 when spans.outcome is not null
                 then spans.outcome
-                when spans.deadline_at <= cast('{{ var("as_of") }}' as timestamp)
+                when spans.deadline_at <= {{ as_of() }}
                 then 'lost'
                 else 'open'
             end as status,
             case
                 when spans.outcome is not null
                 then spans.outcome_at
-                when spans.deadline_at <= cast('{{ var("as_of") }}' as timestamp)
+                when spans.deadline_at <= {{ as_of() }}
                 then spans.deadline_at
             end as ended_at,
             coalesce(touches.last_stage_order, 1) as last_stage_order,

@@ -8,22 +8,14 @@ with
 
     sums as (select * from {{ ref("weekly_measures") }}),
 
-    journeys as (select * from {{ ref("journeys") }}),
-
     weeks as (
-        select
-            conversions.*,
-            least(
-                journeys.window_days * 86400.0,
-                {{
-                    seconds_between(
-                        day_start_utc("conversions.week_start_date"),
-                        "cast('" ~ var("as_of") ~ "' as timestamp)",
-                    )
-                }}
-            ) as horizon_seconds
+        select conversions.*, journey_weeks.horizon_seconds
         from conversions
-        inner join journeys on conversions.journey = journeys.journey
+        inner join
+            {{ ref("journey_weeks") }} as journey_weeks
+            on conversions.journey = journey_weeks.journey
+            and conversions.week_start_date = journey_weeks.week_start_date
+        where journey_weeks.horizon_seconds is not null
     ),
 
     {% set components = ["conversion", "sentiment", "engagement", "velocity"] %}
@@ -63,14 +55,14 @@ with
                 '{{ component }}' as component,
                 {% if component == "conversion" %}
                     weeks.conversion_rate as value,
-                    {# As many plain attempts as would give the same variance. #}
+                    {# As many plain attempts as would give the same variance, but no more than were watched. #}
                     least(
-                        weeks.entered_count,
+                        cast(weeks.watched_count as double),
                         coalesce(
                             weeks.conversion_rate
                             * (1 - weeks.conversion_rate)
                             / case when weeks.conversion_variance > 1e-12 then weeks.conversion_variance end,
-                            weeks.converted_count + weeks.lost_count
+                            weeks.watched_count
                         )
                     ) as n,
                 {% else %}

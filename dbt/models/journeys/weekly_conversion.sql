@@ -6,12 +6,33 @@
 with
     measures as (select * from {{ ref("attempt_measures") }}),
 
+    weeks as (select * from {{ ref("journey_weeks") }}),
+
+    {# Whatever happens after the horizon is not known at the horizon. #}
+    watched_to_horizon as (
+        select
+            measures.journey,
+            measures.week_start_date,
+            measures.first_channel,
+            measures.status as status_now,
+            case
+                when measures.duration_seconds > weeks.horizon_seconds then 'open' else measures.status
+            end as status,
+            least(
+                measures.duration_seconds, coalesce(weeks.horizon_seconds, measures.duration_seconds)
+            ) as duration_seconds,
+            measures.status <> 'open' or measures.duration_seconds >= weeks.horizon_seconds as is_watched
+        from measures
+        inner join
+            weeks on measures.journey = weeks.journey and measures.week_start_date = weeks.week_start_date
+    ),
+
     sliced as (
-        select journey, week_start_date, first_channel as channel, status, duration_seconds
-        from measures
+        select *, first_channel as channel
+        from watched_to_horizon
         union all
-        select journey, week_start_date, 'all', status, duration_seconds
-        from measures
+        select *, 'all' as channel
+        from watched_to_horizon
     ),
 
     by_time as (
@@ -22,7 +43,11 @@ with
             duration_seconds,
             count(*) as leaving,
             count(case when status = 'converted' then 1 end) as converted,
-            count(case when status <> 'open' then 1 end) as ended
+            count(case when status <> 'open' then 1 end) as ended,
+            count(case when is_watched then 1 end) as watched_count,
+            count(case when status_now = 'converted' then 1 end) as converted_count,
+            count(case when status_now = 'lost' then 1 end) as lost_count,
+            count(case when status_now = 'open' then 1 end) as open_count
         from sliced
         group by journey, week_start_date, channel, duration_seconds
     ),
@@ -77,9 +102,10 @@ with
             week_start_date,
             channel,
             cast(sum(leaving) as bigint) as entered_count,
-            cast(sum(converted) as bigint) as converted_count,
-            cast(sum(ended - converted) as bigint) as lost_count,
-            cast(sum(leaving - ended) as bigint) as open_count,
+            cast(sum(converted_count) as bigint) as converted_count,
+            cast(sum(lost_count) as bigint) as lost_count,
+            cast(sum(open_count) as bigint) as open_count,
+            cast(sum(watched_count) as bigint) as watched_count,
             max(conversion_rate) as conversion_rate,
             sum(
                 coalesce(

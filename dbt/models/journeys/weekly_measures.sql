@@ -5,22 +5,10 @@
 with
     measures as (select * from {{ ref("attempt_measures") }}),
 
-    journeys as (select * from {{ ref("journeys") }}),
-
     horizons as (
-        select distinct
-            measures.journey,
-            least(
-                journeys.window_days * 86400.0,
-                {{
-                    seconds_between(
-                        day_start_utc("measures.week_start_date"),
-                        "cast('" ~ var("as_of") ~ "' as timestamp)",
-                    )
-                }}
-            ) as horizon_seconds
-        from (select distinct journey, week_start_date from measures) as measures
-        inner join journeys on measures.journey = journeys.journey
+        select distinct journey, horizon_seconds
+        from {{ ref("journey_weeks") }}
+        where horizon_seconds is not null
     ),
 
     sliced as (

@@ -70,15 +70,26 @@ with
             weeks.channel,
             weeks.entered_count,
             weeks.open_count,
+            journey_weeks.horizon_seconds,
             scored.health_score,
-            greatest(0, scored.health_score - {{ z95() }} * scored.health_error) as health_low,
-            least(100, scored.health_score + {{ z95() }} * scored.health_error) as health_high,
+            case
+                when scored.health_score is not null
+                then greatest(0.0, scored.health_score - {{ z95() }} * scored.health_error)
+            end as health_low,
+            case
+                when scored.health_score is not null
+                then least(100.0, scored.health_score + {{ z95() }} * scored.health_error)
+            end as health_high,
             scored.conversion_score,
             scored.sentiment_score,
             scored.engagement_score,
             scored.velocity_score,
             told.words
         from weeks
+        inner join
+            {{ ref("journey_weeks") }} as journey_weeks
+            on weeks.journey = journey_weeks.journey
+            and weeks.week_start_date = journey_weeks.week_start_date
         left join
             scored
             on weeks.journey = scored.journey
@@ -150,6 +161,8 @@ with
                 else 'healthy'
             end as status,
             case
+                when horizon_seconds is null
+                then 'too early: the week''s attempts have not been watched for a day'
                 when health_score is null
                 then
                     'no reference yet: fewer than {{ var("health_min_reference_attempts") }} attempts in the weeks before'

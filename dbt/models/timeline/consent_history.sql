@@ -12,18 +12,18 @@ with
 
     {# Two answers at one instant: the refusal counts. #}
     answers as (
-        select identifier, purpose, at, bool_and(is_granted) as is_granted
+        select identifier, purpose, said_at, bool_and(is_granted) as is_granted
         from candidates
-        group by identifier, purpose, at
+        group by identifier, purpose, said_at
     ),
 
     compared as (
-        select *, lag(is_granted) over (partition by identifier, purpose order by at) as was_granted
+        select *, lag(is_granted) over (partition by identifier, purpose order by said_at) as was_granted
         from answers
     ),
 
     final as (
-        select identifier, purpose, at as valid_from, is_granted
+        select identifier, purpose, said_at as valid_from, is_granted
         from compared
         where was_granted is null or was_granted <> is_granted
     )

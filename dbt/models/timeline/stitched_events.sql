@@ -143,46 +143,48 @@ with
     {# Sessions are the device's: a gap opens one, and none outlasts the cap counted from its first event. #}
     spaced as (
         select
-            *,
-            {{ seconds_between("lag(occurred_at) over by_device", "occurred_at") }} as seconds_since_previous,
+            event_id,
+            device_id,
+            occurred_at,
+            lag(occurred_at) over (partition by device_id order by occurred_at, event_id) as previous_at
         from consented
         where device_id is not null and has_analytics_consent
-        window by_device as (partition by device_id order by occurred_at, event_id)
     ),
 
-    gapped as (
+    opened as (
         select
-            *,
-            sum(case when seconds_since_previous < {{ var("session_gap_seconds") }} then 0 else 1 end) over (
-                partition by device_id order by occurred_at, event_id rows unbounded preceding
-            ) as run,
+            event_id,
+            device_id,
+            occurred_at,
+            max(
+                case
+                    when
+                        {{ seconds_between("previous_at", "occurred_at") }} < {{ var("session_gap_seconds") }}
+                    then null
+                    else occurred_at
+                end
+            ) over (partition by device_id order by occurred_at, event_id rows unbounded preceding)
+            as opened_at
         from spaced
-    ),
-
-    capped as (
-        select
-            *,
-            cast(
-                floor(
-                    {{
-                        seconds_between(
-                            "min(occurred_at) over (partition by device_id, run)", "occurred_at"
-                        )
-                    }} / ({{ var("session_cap_hours") }} * 3600)
-                ) as bigint
-            ) as stretch,
-        from gapped
     ),
 
     sessions as (
         select
             event_id,
-            md5(
-                device_id
-                || '|'
-                || cast(min(occurred_at) over (partition by device_id, run, stretch) as varchar)
-            ) as session_id,
-        from capped
+            {{
+                digest(
+                    [
+                        "device_id",
+                        "opened_at",
+                        "floor("
+                        ~ seconds_between("opened_at", "occurred_at")
+                        ~ " / (3600.0 * "
+                        ~ var("session_cap_hours")
+                        ~ "))",
+                    ]
+                )
+            }} as session_id
+        from opened
     ),
 
     final as (
