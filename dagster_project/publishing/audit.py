@@ -7,8 +7,6 @@ at closely. Findings count rows and never quote a value.
 What keeps ids and software versions from looking like people:
 
 - A match may not touch letters, digits or the joints of ids, so tokens, UUIDs and hashes never match.
-- A user agent names the operator of a crawler (``+support@embed.ly``), not a visitor: columns of that name
-  are not searched for e-mail and IP addresses.
 - IP addresses behind a slash are software versions (``Chrome/120.0.0.0``) or a server's address in a
   URL; columns and JSON fields named after versions and user agents hold versions.
 - A card number has an issuer's prefix and length and passes the Luhn check (ISO/IEC 7812-1).
@@ -50,7 +48,6 @@ _ANY = f"(?:@|%40)|{_IP}|{_PHONE}|{_CARD_IN_TEXT}"
 
 # `logo@2x.png` and `library@1.2.min.js` are files.
 _FILE = r"(?i)\.(?:png|jpe?g|gif|svg|webp|avif|ico|css|m?js|map|json|html?|woff2?)$"
-_USER_AGENT = r"(?i)user_?agent"
 _HOLDS_VERSIONS = r"(?i)(?:version|user_?agent|build)"
 _VERSION_FIELD = r"(?i)\"[^\"]*(?:version|user_?agent|build)[^\"]*\"\s*:\s*\"[^\"]*\""
 
@@ -170,8 +167,7 @@ def _classify(connection: duckdb.DuckDBPyConnection, *, source: str, column: str
             ),
             flagged as (
                 select
-                    not regexp_matches({_text(column)}, {_text(_USER_AGENT)})
-                    and len(
+                    len(
                         list_filter(
                             regexp_extract_all(value, {_text(_EMAIL)}),
                             lambda address: not regexp_matches(address, {_text(_FILE)})

@@ -163,9 +163,14 @@ def rollback(settings: Settings, *, to: str | None = None) -> str:
                 f"Version {target.version_id} in {target.path} has lost or changed files, so `current` stays where "
                 f"it is; choose another of {_ids(known)}."
             )
-        failpoint("publishing.rolling_back")
-        if not target.is_current:
-            switch(settings, target.version_id)
+        try:
+            failpoint("publishing.rolling_back")
+            if not target.is_current:
+                switch(settings, target.version_id)
+        except OSError as error:
+            raise ThroughlineError(
+                f"`current` in {settings.published} could not be switched ({error.strerror}); mend that and try again."
+            ) from error
         return target.version_id
 
 

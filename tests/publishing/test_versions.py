@@ -55,14 +55,14 @@ def test_rollback_tells_why_it_cannot(settings, fill, publish_now):
     assert current_version(settings).version_id == second.version_id
 
 
-def test_rollback_killed_leaves_the_old_version_current(settings, fill, publish_now, arm):
+def test_rollback_interrupted_leaves_the_old_version_current(settings, fill, publish_now, arm):
     fill(settings, stamp=1)
     first = publish_now(settings).version_id
     fill(settings, stamp=2)
     second = publish_now(settings).version_id
     for name in ("publishing.rolling_back", "publishing.link_made"):
         arm(f"{name}:1:raise")
-        with pytest.raises(OSError):
+        with pytest.raises(ThroughlineError, match="could not be switched"):
             rollback(settings)
         assert read_current(settings.published)["version_id"] == second
     arm("")
