@@ -190,7 +190,7 @@ def _user_metadata(people: People, person: np.ndarray) -> pa.Array:
 
 
 def _address(people: People, person: np.ndarray) -> pa.Array:
-    country = text(pick([z[2] for z in words.ZONES], people.zone[person]))
+    country = text(pick([z.country for z in words.ZONES], people.zone[person]))
     return record({"city": "null", "country": country, "line1": "null", "postal_code": "null", "state": "null"})
 
 
@@ -227,7 +227,7 @@ def _write_customers(
         "metadata": _user_metadata(people, person),
         "name": text(people.name.take(pa.array(person))),
         "phone": _or_null(people.phone.take(pa.array(person))),
-        "preferred_locales": glue("[", text(pick([z[3] for z in words.ZONES], people.zone[person])), "]"),
+        "preferred_locales": glue("[", text(pick([z.locale for z in words.ZONES], people.zone[person])), "]"),
         "shipping": "null",
         "tax_exempt": '"none"',
     }
@@ -262,9 +262,9 @@ def _write_subscriptions(
     ended = status == "canceled"
     voluntary = subscriptions.cancels[thing] < NEVER
     plan = subscriptions.plan[thing]
-    amount = np.array([p[1] for p in words.PLANS])[plan]
-    nickname = text(pick([p[0] for p in words.PLANS], plan))
-    price_id = text(pick(["price_starter", "price_team", "price_business"], plan))
+    amount = np.array([p.cents for p in words.PLANS])[plan]
+    nickname = text(pick([p.name for p in words.PLANS], plan))
+    price_id = text(pick([p.price_id for p in words.PLANS], plan))
     price: dict[str, Json] = {
         "id": price_id,
         "object": '"plan"',
@@ -336,7 +336,7 @@ def _write_invoices(
     charge = np.where(tried > 0, first_charge[thing] + tried - 1, -1)
     subscription = invoices.subscription[thing]
     person = subscriptions.person[subscription]
-    amount = np.array([p[1] for p in words.PLANS])[subscriptions.plan[subscription]]
+    amount = np.array([p.cents for p in words.PLANS])[subscriptions.plan[subscription]]
     paid = status == PAID
     period_start = invoices.created[thing]
     fields: dict[str, Json] = {
@@ -398,7 +398,7 @@ def _write_charges(
     is_back = np.arange(len(thing)) >= len(charges.created)
     subscription = invoices.subscription[charges.invoice[thing]]
     person = subscriptions.person[subscription]
-    amount = np.array([p[1] for p in words.PLANS])[subscriptions.plan[subscription]]
+    amount = np.array([p.cents for p in words.PLANS])[subscriptions.plan[subscription]]
     refunded = np.where(is_back, (amount * charges.refund[thing]).astype(np.int64), 0)
     ok = charges.succeeds[thing]
     code = pick(['"card_declined"', '"expired_card"', '"insufficient_funds"'], thing % 3)
@@ -423,7 +423,7 @@ def _write_charges(
     card = record(
         {
             "brand": text(pick(list(words.CARD_BRANDS), brand)),
-            "country": text(pick([z[2] for z in words.ZONES], people.zone[person])),
+            "country": text(pick([z.country for z in words.ZONES], people.zone[person])),
             "exp_month": plain(person % 12 + 1),
             "exp_year": plain(2027 + person % 4),
             "fingerprint": text(cards.take(pa.array(person))),

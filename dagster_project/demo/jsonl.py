@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -36,7 +36,7 @@ def spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return owner, np.arange(len(owner)) - first
 
 
-def pick(values: list[str] | pa.Array, index: np.ndarray) -> pa.Array:
+def pick(values: Sequence[str | None] | pa.Array, index: np.ndarray) -> pa.Array:
     """Take texts by index; a negative index gives null."""
     index = np.asarray(index)
     taken = pa.array(np.maximum(index, 0), mask=index < 0)
@@ -97,9 +97,12 @@ def epoch(ms: np.ndarray) -> pa.Array:
 
 def record(fields: Mapping[str, Json]) -> pa.Array:
     """Assemble JSON objects from their fields; a null value leaves its field out."""
-    pieces = [glue(f'"{name}":', value) for name, value in fields.items() if isinstance(value, pa.Array)]
-    fixed = ",".join(f'"{name}":{value}' for name, value in fields.items() if isinstance(value, str))
-    inside = listed(*pieces, *([fixed] if fixed else []), separator=",")
+    pieces = [
+        glue(f'"{name}":', value) if isinstance(value, pa.Array) else f'"{name}":{value}'
+        for name, value in fields.items()
+        if value is not None
+    ]
+    inside = listed(*pieces, separator=",")
     return glue("{", inside, "}")
 
 
@@ -111,16 +114,16 @@ def uuids(rng: np.random.Generator, count: int) -> pa.Array:
         out[:, at : at + stop - start] = digits[:, start:stop]
     out[:, 14] = ord("4")
     out[:, 19] = np.frombuffer(b"89ab", np.uint8)[out[:, 19] % 4]
-    return _fixed_width(out)
+    return fixed_width(out)
 
 
 def ids(rng: np.random.Generator, prefix: str, count: int, *, length: int = 24) -> pa.Array:
     """Random ids such as ``cus_NffrFeUfNV2Hib``."""
     alphabet = np.frombuffer(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", np.uint8)
-    return glue(prefix, _fixed_width(alphabet[rng.integers(0, len(alphabet), (count, length))]))
+    return glue(prefix, fixed_width(alphabet[rng.integers(0, len(alphabet), (count, length))]))
 
 
-def _fixed_width(characters: np.ndarray) -> pa.Array:
+def fixed_width(characters: np.ndarray) -> pa.Array:
     """A matrix of ASCII codes as texts."""
     count, width = characters.shape
     offsets = np.arange(count + 1, dtype=np.int32) * width

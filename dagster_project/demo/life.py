@@ -23,11 +23,11 @@ CHECKOUT_ROUNDS = 3
 
 LATE_SESSION_SHARE = 0.032
 NO_USER_AGENT_SHARE = 0.006
-ROBOT_SHARE = 0.06
+# Pages that crawlers read, per page that people read.
+CRAWLED_SHARE = 0.06
 MONTHS_AHEAD = 24
 
 TRACK, PAGE, IDENTIFY = range(3)
-VISIT, SIGN_UP, APP, CHECKOUT, ROBOT = range(5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ def make_lives(*, seed: int, people: People, period: Period) -> Lives:
     """Draw everyone's turning points."""
     rng = stream(seed, "lives")
     count = len(people)
-    lift = np.array([t[9] for t in words.TOUCHES])[people.touch]
+    lift = np.array([t.lift for t in words.TOUCHES])[people.touch]
     joins = rng.random(count) < _chance(1.2 + lift + 0.2 * people.engagement)
     visits = np.minimum(rng.geometric(np.where(joins, 0.42, 0.6), count), 7)
     visit_person, place = spread(visits)
@@ -159,7 +159,7 @@ def _with_checkouts(
         pause = (rng.uniform(0.05, 2.5, int(again.sum())) * MS_PER_DAY).astype(np.int64)
         person, at = person[again], at[again] + pause
     attempt_person, attempt_at, attempt_converts, in_incident = (np.concatenate(c) for c in zip(*tried, strict=True))
-    plan_of = rng.choice(len(words.PLANS), len(people), p=[p[2] for p in words.PLANS])
+    plan_of = rng.choice(len(words.PLANS), len(people), p=[p.share for p in words.PLANS])
     last_attempt = np.zeros(len(people), np.int64)
     np.maximum.at(last_attempt, attempt_person, attempt_at)
     pays = np.zeros(len(people), bool)
@@ -291,7 +291,7 @@ class _Sheet:
         gap = np.where(place == 0, 0, self.rng.exponential(38_000, len(owner)) + 1_500)
         total = np.cumsum(gap)
         since = total - np.repeat(total[np.cumsum(counts) - counts], counts)
-        wander = self.rng.choice(len(words.PAGES), len(owner), p=[p[3] for p in words.PAGES])
+        wander = self.rng.choice(len(words.PAGES), len(owner), p=[p.share for p in words.PAGES])
         page = np.where(place == 0, first[owner], wander)
         moment = np.minimum(at[owner] + since.astype(np.int64), np.broadcast_to(limit, len(session))[owner])
         known = np.broadcast_to(is_known, len(session))[owner]
@@ -324,7 +324,7 @@ def make_events(*, seed: int, people: People, devices: Devices, lives: Lives, pe
 
 
 def _landing(touch: np.ndarray) -> np.ndarray:
-    return np.array([t[7] for t in words.TOUCHES])[touch]
+    return np.array([t.first_page for t in words.TOUCHES])[touch]
 
 
 def _play_visits(sheet: _Sheet, *, people: People, lives: Lives) -> None:
@@ -332,7 +332,9 @@ def _play_visits(sheet: _Sheet, *, people: People, lives: Lives) -> None:
     rng = sheet.rng
     person, at = lives.visit_person, lives.visit_at
     place = np.arange(len(person)) - np.searchsorted(person, person)
-    returning = rng.choice([words.DIRECT, 9, 0, 4], len(person), p=[0.5, 0.2, 0.2, 0.1])
+    returning = rng.choice(
+        [words.DIRECT, words.NEWSLETTER, words.ORGANIC, words.BRAND_SEARCH], len(person), p=[0.5, 0.2, 0.2, 0.1]
+    )
     touch = np.where(place == 0, people.touch[person], returning)
     session = sheet.open(person=person, at=at, touch=touch, in_app=False)
     is_last = np.append(person[1:] != person[:-1], True)
@@ -368,7 +370,7 @@ def _play_visits(sheet: _Sheet, *, people: People, lives: Lives) -> None:
         session,
         at=lives.trial[person],
         name="Trial Started",
-        properties={"plan": text(pick([p[0] for p in words.PLANS], rng.choice(3, len(person), p=[0.5, 0.4, 0.1])))},
+        properties={"plan": text(pick([p.name for p in words.PLANS], rng.choice(3, len(person), p=[0.5, 0.4, 0.1])))},
     )
     _add_projects(
         sheet, session=session, at=lives.trial[person] + rng.integers(60_000, 900_000, len(person)), share=0.5
@@ -408,7 +410,7 @@ def _play_use(sheet: _Sheet, *, people: People, lives: Lives, period: Period) ->
     person, at, is_trial = person[~reads], at[~reads], is_trial[~reads]
     session = sheet.open(person=person, at=at, touch=words.DIRECT, in_app=True)
     counts = 1 + rng.poisson(np.exp(1.15 + 0.25 * people.engagement[person]))
-    of, place = spread(counts)
+    of, _ = spread(counts)
     gap = rng.exponential(150_000, len(of)) + 2_000
     total = np.cumsum(gap)
     moment = at[of] + (total - np.repeat(total[np.cumsum(counts) - counts], counts)).astype(np.int64)
@@ -428,7 +430,7 @@ def _play_use(sheet: _Sheet, *, people: People, lives: Lives, period: Period) ->
 def _play_reading(sheet: _Sheet, *, person: np.ndarray, at: np.ndarray) -> None:
     """Customers read docs, blog and newsletters, logged in most of the time."""
     rng = sheet.rng
-    touch = rng.choice([words.DIRECT, 9, 0], len(person), p=[0.5, 0.35, 0.15])
+    touch = rng.choice([words.DIRECT, words.NEWSLETTER, words.ORGANIC], len(person), p=[0.5, 0.35, 0.15])
     session = sheet.open(person=person, at=at, touch=touch, in_app=False)
     first = np.where(rng.random(len(person)) < 0.6, words.DOCS, words.BLOG)
     sheet.walk(
@@ -446,7 +448,7 @@ def _play_checkouts(sheet: _Sheet, *, people: People, lives: Lives) -> None:
         session,
         at=at,
         name="Checkout Started",
-        properties={"plan": text(pick([p[0] for p in words.PLANS], plan)), "step": '"details"'},
+        properties={"plan": text(pick([p.name for p in words.PLANS], plan)), "step": '"details"'},
     )
     stumbles = rng.random(len(person)) < np.where(lives.attempt_in_incident, FORM_ERROR_IN_INCIDENT, FORM_ERROR)
     error = rng.integers(0, len(words.CHECKOUT_ERRORS), len(person))
@@ -470,10 +472,10 @@ def _play_checkouts(sheet: _Sheet, *, people: People, lives: Lives) -> None:
         at=subscriptions.starts,
         name="Subscription Started",
         properties={
-            "plan": text(pick([p[0] for p in words.PLANS], subscriptions.plan)),
+            "plan": text(pick([p.name for p in words.PLANS], subscriptions.plan)),
             "invoice_id": text(subscriptions.first_invoice_id),
             "subscription_id": text(subscriptions.subscription_id),
-            "revenue": plain(np.array([p[1] for p in words.PLANS])[subscriptions.plan] // 100),
+            "revenue": plain(np.array([p.cents for p in words.PLANS])[subscriptions.plan] // 100),
             "currency": '"USD"',
         },
     )
@@ -518,7 +520,7 @@ def _delivered(sheet: _Sheet, *, seed: int, people: People, devices: Devices, li
     session = {k: np.concatenate([s[k] for s in sheet.sessions]) for k in sheet.sessions[0]}
     device = _choose_devices(rng, person=session["person"], in_app=session["in_app"], devices=devices)
     _add_logins(sheet, session=session, device=device, devices=devices)
-    robots = _add_robots(sheet, rng=rng, period=period, devices=len(devices))
+    robots = _add_robots(sheet, rng=rng, period=period)
     event = {k: np.concatenate([e[k] for e in sheet.events]) for k in sheet.events[0]}
     properties = pa.concat_arrays(sheet.properties)
     within = np.flatnonzero((event["at"] >= period.start) & (event["at"] < period.end))
@@ -551,36 +553,31 @@ def _add_logins(sheet: _Sheet, *, session: dict[str, np.ndarray], device: np.nda
     sheet.add(chosen, at=session["at"][chosen] - 800, kind=IDENTIFY)
 
 
-def _add_robots(sheet: _Sheet, *, rng: np.random.Generator, period: Period, devices: int) -> np.ndarray:
-    """Crawlers, AI agents, a monitor every three hours, and scripts that click through in a second a page.
+def _add_robots(sheet: _Sheet, *, rng: np.random.Generator, period: Period) -> np.ndarray:
+    """Crawlers and AI agents, a monitor every three hours, a script a page a second, staff on the test site.
 
     Returns
     -------
     numpy.ndarray
-        The robot behind each of the new sessions: an index into ROBOTS, then the monitor, then the script.
+        The robot behind each of the new sessions, an index into ROBOT_AGENTS.
     """
     pages = sum(len(e["at"]) for e in sheet.events if e["kind"][0] == PAGE)
-    crawls = max(3, int(pages * ROBOT_SHARE / 4))
-    checks = period.days * 8
-    scripts = max(1, period.days // 15)
+    crawls = max(3, int(pages * CRAWLED_SHARE / 4))
+    checks, scripts, tests = period.days * 8, max(1, period.days // 15), period.days // 4
     kind = np.concatenate(
         [
-            rng.choice(len(words.ROBOTS), crawls, p=[r[2] for r in words.ROBOTS]),
-            np.full(checks, len(words.ROBOTS)),
-            np.full(scripts, len(words.ROBOTS) + 1),
+            rng.choice(len(words.CRAWLERS), crawls, p=[share for _, share in words.CRAWLERS]),
+            np.repeat([words.MONITOR, words.SCRIPT, words.STAFF], [checks, scripts, tests]),
         ]
     )
-    at = np.concatenate(
-        [
-            rng.integers(period.start, period.end - HOUR, crawls),
-            period.start + np.arange(checks, dtype=np.int64) * 3 * HOUR + 421,
-            rng.integers(period.start, period.end - HOUR, scripts),
-        ]
-    )
-    counts = np.concatenate([1 + rng.poisson(3, crawls), np.ones(checks, np.int64), 30 + rng.poisson(40, scripts)])
+    at = rng.integers(period.start, period.end - HOUR, len(kind))
+    at[kind == words.MONITOR] = period.start + np.arange(checks, dtype=np.int64) * 3 * HOUR + 421
+    counts = 1 + rng.poisson(3, len(kind))
+    counts[kind == words.MONITOR] = 1
+    counts[kind == words.SCRIPT] = 30 + rng.poisson(40, scripts)
     owner, place = spread(counts)
-    pace = np.where(kind == len(words.ROBOTS) + 1, 900, 4_000)
-    page = np.where(kind[owner] == len(words.ROBOTS), words.HOME, rng.integers(0, 6, len(owner)))
+    pace = np.where(kind == words.SCRIPT, 900, 4_000)
+    page = np.where(kind[owner] == words.MONITOR, words.HOME, rng.integers(0, words.WELCOME, len(owner)))
     sheet.add(
         sheet.count + owner,
         at=at[owner] + place * pace[owner] + rng.integers(0, 400, len(owner)),

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from dagster_project.demo import words
-from dagster_project.demo.jsonl import MS_PER_DAY, _fixed_width, glue, ids, pick, plain, stream, uuids, where
+from dagster_project.demo.jsonl import MS_PER_DAY, fixed_width, glue, ids, pick, plain, stream, uuids, where
 
 HOUR = 3_600_000
 NEVER = np.iinfo(np.int64).max // 4
@@ -161,8 +161,8 @@ def _phones(rng: np.random.Generator, count: int) -> pa.Array:
 def make_people(*, seed: int, count: int, period: Period) -> People:
     """Draw the people of the demo."""
     rng = stream(seed, "people")
-    zone = _choose(rng, [z[4] for z in words.ZONES], count)
-    offset = (np.array([z[0] for z in words.ZONES]) * HOUR).astype(np.int64)[zone]
+    zone = _choose(rng, [z.share for z in words.ZONES], count)
+    offset = (np.array([z.offset_hours for z in words.ZONES]) * HOUR).astype(np.int64)[zone]
     first, last = rng.integers(0, len(words.FIRST_NAMES), count), rng.integers(0, len(words.LAST_NAMES), count)
     company = np.where(rng.random(count) < 0.4, rng.integers(0, max(1, count // 6), count), -1)
     email, other_email = _emails(rng, first=first, last=last, company=company)
@@ -182,7 +182,7 @@ def make_people(*, seed: int, count: int, period: Period) -> People:
         offset=offset,
         engagement=rng.normal(size=count),
         arrives=arrives,
-        touch=_choose(rng, [t[8] for t in words.TOUCHES], count),
+        touch=_choose(rng, [t.share for t in words.TOUCHES], count),
         consent=_choose(rng, list(CONSENT_SHARES), count),
         withdraws=withdraws,
     )
@@ -194,7 +194,7 @@ def _addresses(rng: np.random.Generator, count: int) -> pa.Array:
         pick(["192.0.2.", "198.51.100.", "203.0.113."], rng.integers(0, 3, count)), plain(rng.integers(1, 255, count))
     )
     digits = np.frombuffer(b"0123456789abcdef", np.uint8)[rng.integers(0, 16, (count, 4))]
-    v6 = glue("2001:db8:", _fixed_width(digits), "::", plain(rng.integers(1, 10, count)))
+    v6 = glue("2001:db8:", fixed_width(digits), "::", plain(rng.integers(1, 10, count)))
     return where(rng.random(count) < 0.85, v4, v6)
 
 
@@ -217,11 +217,10 @@ def make_devices(*, seed: int, people: People) -> Devices:
     first_tablet = len(owner)
     owner, kind = np.append(owner, parent), np.append(kind, np.full(pairs, 2))
     model = np.empty(len(owner), np.int64)
-    names = ("desktop", "phone", "tablet", "app")
-    for code, name in enumerate(names):
-        models = [i for i, m in enumerate(words.DEVICE_MODELS) if m[0] == name]
+    for code, name in enumerate(words.DEVICE_KINDS):
+        models = [i for i, m in enumerate(words.DEVICE_MODELS) if m.kind == name]
         mine = kind == code
-        model[mine] = np.array(models)[_choose(rng, [words.DEVICE_MODELS[i][7] for i in models], int(mine.sum()))]
+        model[mine] = np.array(models)[_choose(rng, [words.DEVICE_MODELS[i].share for i in models], int(mine.sum()))]
     skewed = rng.random(len(owner)) < SKEWED_DEVICE_SHARE
     hours = rng.choice([-8, -5, -2, -1, 1, 3, 6, 12, 26], len(owner)) + rng.choice([0, 0.5], len(owner), p=[0.8, 0.2])
     pair_person = np.concatenate([owner, parent + 1])
@@ -229,7 +228,7 @@ def make_devices(*, seed: int, people: People) -> Devices:
     order = np.lexsort((pair_device, pair_person))
     return Devices(
         anonymous_id=uuids(rng, len(owner)),
-        user_agent=pick([m[1] for m in words.DEVICE_MODELS], model),
+        user_agent=pick([m.user_agent for m in words.DEVICE_MODELS], model),
         model=model,
         is_app=kind == 3,
         is_shared=np.arange(len(owner)) >= first_tablet,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlencode
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dagster_project.demo import words
 from dagster_project.demo.jsonl import (
@@ -25,13 +28,18 @@ from dagster_project.demo.jsonl import (
     where,
 )
 from dagster_project.demo.life import IDENTIFY, NAMES, PAGE, TRACK, Events, Lives
-from dagster_project.demo.people import NO_ADVERTISING, NO_ANALYTICS, UNKNOWN, Devices, People, Period
+from dagster_project.demo.people import NO_ANALYTICS, UNKNOWN, Devices, People, Period
 
 DUPLICATE_SHARE = 0.01
 # The same call sent again by a client that missed the answer: same messageId, later sentAt.
 RESENT_SHARE = 0.003
 ROWS_AT_ONCE = 200_000
-SITE, APP_SITE = "https://www.lumen.example", "https://app.lumen.example"
+SITE, APP_SITE, TEST_SITE = "https://www.lumen.example", "https://app.lumen.example", "https://staging.lumen.example"
+# Where in the app each kind of event happens.
+PATHS = [
+    "/checkout" if name in ("Checkout Started", "Form Error", "Subscription Started") else "/board" for name in NAMES
+]
+FORM_ERROR, SIGNED_UP = NAMES.index("Form Error"), NAMES.index("Signed Up")
 TABLES = ((TRACK, "tracks"), (PAGE, "pages"), (IDENTIFY, "identifies"))
 
 
@@ -74,60 +82,49 @@ def _deliver(*, seed: int, events: Events, devices: Devices, period: Period) -> 
 def _device_context(devices: Devices, people: People) -> tuple[pa.Array, pa.Array]:
     """Parts of the context that a device always sends: without and with its user agent."""
     zone = people.zone[devices.owner]
-    model = words.DEVICE_MODELS
-    is_app = devices.is_app
-    of_app = np.where(is_app, devices.model, -1)
-    app = record({"name": '"Lumen"', "version": text(pick([m[6] or "" for m in model], of_app))})
-    os = record(
-        {
-            "name": text(pick([m[2] or "" for m in model], of_app)),
-            "version": text(pick([m[3] or "" for m in model], of_app)),
-        }
-    )
-    device = record(
-        {
-            "manufacturer": text(pick([m[5] or "" for m in model], of_app)),
-            "type": text(pick([m[4] or "" for m in model], of_app)),
-        }
-    )
+    of_app = np.where(devices.is_app, devices.model, -1)
+
+    def told(field: str) -> pa.Array:
+        return text(pick([getattr(model, field) for model in words.DEVICE_MODELS], of_app))
+
     library = where(
-        is_app,
+        devices.is_app,
         '{"name":"analytics-react-native","version":"2.19.1"}',
         '{"name":"analytics.js","version":"npm:next-1.70.0"}',
     )
     fixed = {
         "ip": text(devices.ip),
         "library": library,
-        "locale": text(pick([z[3] for z in words.ZONES], zone)),
-        "timezone": text(pick([z[1] for z in words.ZONES], zone)),
-        "app": where(is_app, app),
-        "os": where(is_app, os),
-        "device": where(is_app, device),
+        "locale": text(pick([z.locale for z in words.ZONES], zone)),
+        "timezone": text(pick([z.name for z in words.ZONES], zone)),
+        "app": where(devices.is_app, record({"name": '"Lumen"', "version": told("app_version")})),
+        "os": where(devices.is_app, record({"name": told("os"), "version": told("os_version")})),
+        "device": where(devices.is_app, record({"manufacturer": told("manufacturer"), "type": told("type")})),
     }
     return _inside(fixed), _inside({**fixed, "userAgent": text(devices.user_agent)})
 
 
 def _inside(fields: dict[str, pa.Array]) -> pa.Array:
     """The fields of an object without its braces, to be joined with others."""
-    return pa.compute.utf8_slice_codeunits(record(fields), 1, -1)
+    return pc.utf8_slice_codeunits(record(fields), 1, -1)
 
 
 def _robot_context(rng: np.random.Generator, robots: np.ndarray) -> tuple[pa.Array, pa.Array]:
-    """Context and anonymous id of robot sessions; the monitor keeps its cookie, the others never do."""
-    script = words.DEVICE_MODELS[0][1]
-    agents = [*(r[1] for r in words.ROBOTS), words.MONITOR, script]
-    monitor = len(words.ROBOTS)
-    ip = glue("198.51.100.", plain(np.where(robots == monitor, 7, rng.integers(1, 255, len(robots)))))
+    """Context and anonymous id of robot sessions; the monitor and the staff keep their cookie, the others never do."""
+    ip = glue("198.51.100.", plain(np.where(robots == words.MONITOR, 7, rng.integers(1, 255, len(robots)))))
     fixed = {
         "ip": text(ip),
-        "library": pa.array(['{"name":"analytics.js","version":"npm:next-1.70.0"}'] * len(robots), pa.string()),
-        "locale": pa.array(['"en-US"'] * len(robots), pa.string()),
-        "userAgent": text(pick(agents, robots)),
+        "library": where(robots >= 0, '{"name":"analytics.js","version":"npm:next-1.70.0"}'),
+        "locale": where(robots >= 0, '"en-US"'),
+        "userAgent": text(pick(words.ROBOT_AGENTS, robots)),
     }
-    anonymous = uuids(rng, len(robots))
-    return _inside(fixed), where(robots == monitor, "00000000-0000-4000-8000-00000000a11f", anonymous)
+    fresh = uuids(rng, len(robots))
+    kept = uuids(rng, 2).to_pylist()
+    named = where(robots == words.MONITOR, kept[0], where(robots == words.STAFF, kept[1], fresh))
+    return _inside(fixed), named
 
 
+# In the order of ALL_GRANTED, NO_ADVERTISING, NO_ANALYTICS.
 CONSENTS = (
     '{"categoryPreferences":{"Functional":true,"Analytics":true,"Advertising":true,"Personalization":true}}',
     '{"categoryPreferences":{"Functional":true,"Analytics":true,"Advertising":false,"Personalization":false}}',
@@ -139,8 +136,7 @@ def _consent(person: np.ndarray, at: np.ndarray, people: People) -> pa.Array:
     """What the consent banner had recorded by then; a withdrawal takes back everything."""
     chosen = np.where(person < 0, UNKNOWN, people.consent[person])
     chosen = np.where((chosen != UNKNOWN) & (at >= people.withdraws[person]), NO_ANALYTICS, chosen)
-    assert NO_ADVERTISING == 1
-    return pick(list(CONSENTS), np.where(chosen == UNKNOWN, -1, chosen))
+    return pick(CONSENTS, np.where(chosen == UNKNOWN, -1, chosen))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,27 +151,22 @@ class _Landings:
 def _landings(rng: np.random.Generator, touch: np.ndarray) -> _Landings:
     queries: list[str | None] = []
     campaigns: list[str | None] = []
-    for _, _, source, medium, campaign, detail, _, *_ in words.TOUCHES:
-        if source is None:
-            queries.append(None)
-            campaigns.append(None)
-            continue
-        key = "term" if medium == "cpc" else "content"
-        named = {"source": source, "medium": medium, "name": campaign, key: detail}
-        pairs = {"source": source, "medium": medium, "campaign": campaign, key: detail}
-        queries.append("&".join(f"utm_{k}={v.replace(' ', '+')}" for k, v in pairs.items() if v))
-        campaigns.append("{" + ",".join(f'"{k}":"{v}"' for k, v in named.items() if v) + "}")
-    click = pick([t[6] or "" for t in words.TOUCHES], touch)
-    clicked = np.array([t[6] is not None for t in words.TOUCHES])[touch]
+    for t in words.TOUCHES:
+        said = {"source": t.source, "medium": t.medium, "name": t.campaign, "term": t.term, "content": t.content}
+        given = {key: value for key, value in said.items() if value}
+        queries.append(urlencode({f"utm_{k.replace('name', 'campaign')}": v for k, v in given.items()}) or None)
+        campaigns.append(json.dumps(given, separators=(",", ":")) if given else None)
+    click = pick([t.click_id for t in words.TOUCHES], touch)
+    clicked = np.array([t.click_id is not None for t in words.TOUCHES])[touch]
     # Some visits lose their utm on the way (a redirect that drops it); only the click id stays.
     lost = clicked & (rng.random(len(touch)) < 0.08)
-    click_query = where(clicked, glue(click, "=", pa.compute.replace_substring(uuids(rng, len(touch)), "-", "")))
-    utm = where(lost, None, pick(pa.array(queries, pa.string()), touch))
+    click_query = glue(click, "=", pc.replace_substring(uuids(rng, len(touch)), "-", ""))
+    utm = where(lost, None, pick(queries, touch))
     query = listed(utm, click_query, separator="&")
     return _Landings(
-        query=where(pa.compute.not_equal(query, "").to_numpy(zero_copy_only=False), glue("?", query)),
-        campaign=where(lost, None, pick(pa.array(campaigns, pa.string()), touch)),
-        referrer=pick(pa.array([t[1] for t in words.TOUCHES], pa.string()), touch),
+        query=where(pc.not_equal(query, "").to_numpy(zero_copy_only=False), glue("?", query)),
+        campaign=where(lost, None, pick(campaigns, touch)),
+        referrer=pick([t.referrer for t in words.TOUCHES], touch),
     )
 
 
@@ -261,19 +252,22 @@ def _page(
     """The page object of a call, and the campaign object of its landing page."""
     number = events.page[event]
     session = pa.array(events.session[event])
-    path = where(number >= 0, pick([p[1] for p in words.PAGES], number), "/board")
-    title = where(number >= 0, pick([p[2] for p in words.PAGES], number), "Lumen")
+    path = where(number >= 0, pick([p.path for p in words.PAGES], number), pick(PATHS, events.name[event]))
+    signing_up = (events.name[event] == SIGNED_UP) | ((events.name[event] == FORM_ERROR) & ~events.is_known[event])
+    path = where(signing_up, "/signup", path)
+    title = where(number >= 0, pick([p.title for p in words.PAGES], number), "Lumen")
     person = events.session_person[events.session[event]]
     mail = people.email.take(pa.array(np.maximum(person, 0)))
-    leak = glue("?email=", pa.compute.replace_substring(mail, "@", "%40"))
+    leak = glue("?email=", pc.replace_substring(mail, "@", "%40"))
     leaking = leaks[events.session[event]] & (number == words.DOCS) & (person >= 0) & ~landed
     query = where(landed, landings.query.take(session), where(leaking, leak))
-    search = pa.compute.coalesce(query, pa.scalar(""))
-    site = where(number >= 0, SITE, APP_SITE)
+    search = pc.coalesce(query, pa.scalar(""))
+    staff = events.session_robot[events.session[event]] == words.STAFF
+    site = where(staff, TEST_SITE, where(number >= 0, SITE, APP_SITE))
     inner = where(
         number == words.WELCOME, "https://checkout.stripe.com/", where(number >= 0, SITE + "/", APP_SITE + "/")
     )
-    referrer = where(landed, pa.compute.coalesce(landings.referrer.take(session), pa.scalar("")), inner)
+    referrer = where(landed, pc.coalesce(landings.referrer.take(session), pa.scalar("")), inner)
     page = record(
         {
             "path": text(path),
@@ -303,7 +297,7 @@ def _payload(
             "properties": events.properties.take(pa.array(event)),
         }
     if kind == PAGE:
-        return {"name": text(pick([p[0] for p in words.PAGES], events.page[event])), "properties": page}
+        return {"name": text(pick([p.name for p in words.PAGES], events.page[event])), "properties": page}
     who = pa.array(person)
     company = people.company.take(who)
     traits = record(
@@ -311,8 +305,11 @@ def _payload(
             "email": text(people.email.take(who)),
             "name": text(people.name.take(who)),
             "phone": text(people.phone.take(who)),
-            "company": record({"id": text(glue("co_", company)), "name": text(company)}),
-            "address": record({"country": text(pick([z[2] for z in words.ZONES], people.zone[person]))}),
+            "company": where(
+                pc.is_valid(company).to_numpy(zero_copy_only=False),
+                record({"id": text(glue("co_", company)), "name": text(company)}),
+            ),
+            "address": record({"country": text(pick([z.country for z in words.ZONES], people.zone[person]))}),
             "createdAt": instant(lives.signs_up[person]),
         }
     )

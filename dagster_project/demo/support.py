@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def write_zendesk(
     """
     rng = stream(seed, "zendesk")
     tickets = _tickets(rng, people=people, lives=lives, period=period)
-    comments, tickets = _converse(rng, tickets, people=people, lives=lives)
+    comments, tickets = _converse(rng, tickets, people=people)
 
     def files(table: str) -> DailyFiles:
         return DailyFiles(out, source="zendesk", table=table, start=start)
@@ -176,29 +176,29 @@ def _fill(rng: np.random.Generator, lines: pa.Array, *, tickets: _Tickets, of: n
     """Put the ticket's own feature, tool, plan, month and personal data into the lines."""
     person = tickets.person[of]
     month = (tickets.opened[of] // MS_PER_DAY).astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12
-    local = pc.utf8_slice_codeunits(people.phone.take(pa.array(person)), 2)
+    phone = people.phone.take(pa.array(person))
+    spaced = glue("+1 ", _cut(phone, 2, 5), " ", _cut(phone, 5, 8), " ", _cut(phone, 8, None))
     values = {
-        "{feature}": pick(list(words.FEATURES_USED), (person * 7 + of) % len(words.FEATURES_USED)),
-        "{tool}": pick(list(words.TOOLS), rng.integers(0, len(words.TOOLS), len(of))),
-        "{plan}": pick([p[0] for p in words.PLANS], (person + of) % len(words.PLANS)),
-        "{month}": pick(list(words.MONTHS), month),
+        "{feature}": pick(words.FEATURES_USED, (person * 7 + of) % len(words.FEATURES_USED)),
+        "{tool}": pick(words.TOOLS, rng.integers(0, len(words.TOOLS), len(of))),
+        "{plan}": pick([p.name for p in words.PLANS], (person + of) % len(words.PLANS)),
+        "{month}": pick(words.MONTHS, month),
         "{email}": people.email.take(pa.array(person)),
-        "{phone}": pc.coalesce(
-            glue(
-                "+1 ",
-                pc.utf8_slice_codeunits(local, 0, 3),
-                " ",
-                pc.utf8_slice_codeunits(local, 3, 6),
-                " ",
-                pc.utf8_slice_codeunits(local, 6),
-            ),
-            pa.scalar("+1 555 0100"),
-        ),  # fmt: skip
+        "{phone}": pc.coalesce(spaced, pa.scalar("+1 555 0100")),
         "{ip}": people.ip.take(pa.array(person)),
     }
     for name, value in values.items():
         lines = _replace(lines, name, value)
     return lines
+
+
+def _cut(lines: pa.Array, start: int, stop: int | None) -> pa.Array:
+    return pc.utf8_slice_codeunits(lines, start, stop)
+
+
+def _has(lines: pa.Array) -> np.ndarray:
+    """Whether there is any text."""
+    return pc.greater(pc.binary_length(lines), 0).fill_null(False).to_numpy(zero_copy_only=False)
 
 
 def _say(rng: np.random.Generator, *parts: tuple[tuple[str, ...], float], count: int) -> pa.Array:
@@ -207,7 +207,7 @@ def _say(rng: np.random.Generator, *parts: tuple[tuple[str, ...], float], count:
     for lines, share in parts:
         chosen = np.where(rng.random(count) < share, rng.integers(0, len(lines), count), -1)
         line = pick(list(lines), chosen)
-        said.append(where(pc.not_equal(line, "").fill_null(False).to_numpy(zero_copy_only=False), line))
+        said.append(where(_has(line), line))
     joined = listed(*said, separator=" ")
     return joined
 
@@ -237,90 +237,105 @@ def _first_messages(rng: np.random.Generator, tickets: _Tickets, people: People)
         },
     )
     opening = _say(rng, (words.OPENINGS, 1.0), count=count)
-    detail = _say(rng, (words.NEUTRAL, 0.35), (words.PERSONAL, 0.5), count=count)
+    detail = _say(rng, (words.NEUTRAL, 0.35), (words.PERSONAL, 0.17), count=count)
     closing = _say(rng, (words.CLOSINGS, 0.8), count=count)
     feeling_first = rng.random(count) < 0.3
     one, two = where(feeling_first, feeling, matter), where(feeling_first, matter, feeling)
-    lines = [where(pc.not_equal(p, "").fill_null(False).to_numpy(zero_copy_only=False), p) for p in (one, two, detail)]
+    lines = [where(_has(p), p) for p in (one, two, detail)]
     middle = listed(*lines, separator=" ")
     signed = where(
-        pc.not_equal(closing, "").to_numpy(zero_copy_only=False),
+        _has(closing),
         glue(closing, "\n", pc.list_element(pc.split_pattern(people.name.take(pa.array(tickets.person)), " "), 0)),
     )
-    greeted = where(pc.not_equal(opening, "").to_numpy(zero_copy_only=False), opening)
+    greeted = where(_has(opening), opening)
     whole = listed(greeted, middle, signed, separator="\n")
     return _fill(rng, whole, tickets=tickets, of=np.arange(count), people=people)
 
 
-def _converse(
-    rng: np.random.Generator, tickets: _Tickets, *, people: People, lives: Lives
-) -> tuple[_Comments, _Tickets]:
-    """Play each ticket: turns of agent and customer, solved, sometimes reopened and solved again."""
-    count = len(tickets.person)
-    angry = tickets.mood == BAD
-    # Agents are slower when the queue is full of broken checkouts.
-    slow = np.where(tickets.theme == words.CHECKOUT, 1.6, 1.0)
-    rows: list[tuple[np.ndarray, int, np.ndarray, pa.Array, np.ndarray]] = []
-    everyone = np.arange(count)
-    rows.append((everyone, CUSTOMER, tickets.opened, _first_messages(rng, tickets, people), np.ones(count, bool)))
-    now = tickets.opened.copy()
-    for turn in range(1, 4):
-        active = np.flatnonzero(tickets.turns >= turn)
-        wait = rng.lognormal(1.3, 0.9, len(active)) * slow[active] * HOUR
-        now[active] += np.maximum(wait, 0.1 * HOUR).astype(np.int64)
-        answer = _say(rng, (words.AGENT_ANSWERS, 1.0), (words.AGENT_CLOSINGS, 0.6), count=len(active))
-        rows.append((active, AGENT, now[active].copy(), answer, np.ones(len(active), bool)))
-        noted = active[rng.random(len(active)) < 0.08]
-        note = pick(["Internal: see the engineers' channel.", "Internal: second report today.", "Internal: VIP, please hurry."],
-                    rng.integers(0, 3, len(noted)))  # fmt: skip
-        rows.append((noted, AGENT, now[noted] + 90_000, note, np.zeros(len(noted), bool)))
-        goes_on = tickets.turns > turn
-        last = active[~goes_on[active]]
-        thanks = last[rng.random(len(last)) < 0.55]
-        replying = np.concatenate([active[goes_on[active]], thanks])
-        now[replying] += (rng.lognormal(1.6, 1.0, len(replying)) * HOUR).astype(np.int64)
-        tone = np.where(goes_on[replying], np.where(angry[replying] & (rng.random(len(replying)) < 0.6), BAD, MIXED),
-                        np.where(tickets.is_helped[replying], GOOD, np.where(rng.random(len(replying)) < 0.7, BAD, MIXED)))  # fmt: skip
-        said = _by_group(
-            tone,
-            {
-                GOOD: _say(rng, (words.REPLIES_GOOD, 1.0), (words.POSITIVE, 0.15), count=len(replying)),
-                BAD: _say(rng, (words.REPLIES_BAD, 1.0), (words.NEGATIVE, 0.35), count=len(replying)),
-                MIXED: _say(rng, (words.REPLIES_MIXED, 1.0), (words.NEUTRAL, 0.3), count=len(replying)),
-            },
+class _Log:
+    """Collects comments as they are written."""
+
+    def __init__(self) -> None:
+        self.ticket: list[np.ndarray] = []
+        self.side: list[np.ndarray] = []
+        self.at: list[np.ndarray] = []
+        self.body: list[pa.Array] = []
+        self.is_public: list[np.ndarray] = []
+
+    def add(self, ticket: np.ndarray, *, side: int, at: np.ndarray, body: pa.Array, is_public: bool = True) -> None:
+        """Add one comment for each of the tickets."""
+        self.ticket.append(ticket)
+        self.side.append(np.full(len(ticket), side))
+        self.at.append(at)
+        self.body.append(body)
+        self.is_public.append(np.full(len(ticket), is_public))
+
+    def comments(self, rng: np.random.Generator, *, tickets: _Tickets, people: People) -> _Comments:
+        """Everything written, by ticket and time, with the placeholders filled."""
+        ticket, side, at, is_public = (np.concatenate(c) for c in (self.ticket, self.side, self.at, self.is_public))
+        body = _fill(rng, pa.concat_arrays(self.body), tickets=tickets, of=ticket, people=people)
+        order = np.lexsort((at, ticket))
+        return _Comments(
+            ticket=ticket[order],
+            side=side[order],
+            at=at[order],
+            body=body.take(pa.array(order)),
+            is_public=is_public[order],
         )
-        rows.append((replying, CUSTOMER, now[replying].copy(), said, np.ones(len(replying), bool)))
+
+
+def _converse(rng: np.random.Generator, tickets: _Tickets, *, people: People) -> tuple[_Comments, _Tickets]:
+    """Play each ticket: turns of agent and customer, solved, sometimes reopened and solved again."""
+    log = _Log()
+    count = len(tickets.person)
+    log.add(np.arange(count), side=CUSTOMER, at=tickets.opened, body=_first_messages(rng, tickets, people))
+    now = tickets.opened.copy()
+    for turn in range(1, int(tickets.turns.max(initial=0)) + 1):
+        _take_turn(rng, log, tickets=tickets, now=now, turn=turn)
     solves = rng.random(count) >= UNSOLVED_SHARE
     solved = np.where(solves, now + (rng.uniform(0.02, 6, count) * HOUR).astype(np.int64), NEVER)
-    reopens = solves & (rng.random(count) < np.where(tickets.is_helped, 0.07, 2.2 * REOPENED_SHARE))
+    reopens = solves & (rng.random(count) < np.where(tickets.is_helped, REOPENED_SHARE / 2, REOPENED_SHARE * 2))
     reopened = np.where(reopens, solved + (rng.uniform(0.3, 3.5, count) * MS_PER_DAY).astype(np.int64), NEVER)
     back = np.flatnonzero(reopens)
-    rows.append((back, CUSTOMER, reopened[back], _say(rng, (words.REOPENINGS, 1.0), (words.NEGATIVE, 0.4), count=len(back)), np.ones(len(back), bool)))  # fmt: skip
-    again = reopened[back] + (rng.lognormal(1.5, 0.8, len(back)) * HOUR).astype(np.int64)
-    rows.append((back, AGENT, again, _say(rng, (words.AGENT_ANSWERS, 1.0), count=len(back)), np.ones(len(back), bool)))
+    answered = reopened[back] + (rng.lognormal(1.5, 0.8, len(back)) * HOUR).astype(np.int64)
+    complaint = _say(rng, (words.REOPENINGS, 1.0), (words.NEGATIVE, 0.4), count=len(back))
+    log.add(back, side=CUSTOMER, at=reopened[back], body=complaint)
+    log.add(back, side=AGENT, at=answered, body=_say(rng, (words.AGENT_ANSWERS, 1.0), count=len(back)))
     solved_again = np.full(count, NEVER)
-    solved_again[back] = again + rng.integers(HOUR // 10, 20 * HOUR, len(back))
-    escalates = rng.random(count) < np.where(angry, 0.16, 0.03)
+    solved_again[back] = answered + rng.integers(HOUR // 10, 20 * HOUR, len(back))
+    escalates = rng.random(count) < np.where(tickets.mood == BAD, 0.16, 0.03)
     urgent = np.where(escalates, tickets.opened + (rng.uniform(0.5, 5, count) * HOUR).astype(np.int64), NEVER)
-    ticket = np.concatenate([r[0] for r in rows])
-    side = np.concatenate([np.full(len(r[0]), r[1]) for r in rows])
-    at = np.concatenate([r[2] for r in rows])
-    body = _fill(rng, pa.concat_arrays([r[3] for r in rows]), tickets=tickets, of=ticket, people=people)
-    public = np.concatenate([r[4] for r in rows])
-    order = np.lexsort((at, ticket))
-    comments = _Comments(
-        ticket=ticket[order], side=side[order], at=at[order], body=body.take(pa.array(order)), is_public=public[order]
+    ended = replace(tickets, solved=solved, reopened=reopened, solved_again=solved_again, urgent=urgent)
+    return log.comments(rng, tickets=tickets, people=people), ended
+
+
+def _take_turn(rng: np.random.Generator, log: _Log, *, tickets: _Tickets, now: np.ndarray, turn: int) -> None:
+    """An agent answers, perhaps leaves a note, and the customer replies; moves ``now`` on."""
+    active = np.flatnonzero(tickets.turns >= turn)
+    # Agents are slower when the queue is full of broken checkouts.
+    slow = np.where(tickets.theme[active] == words.CHECKOUT, 1.6, 1.0)
+    now[active] += (np.maximum(rng.lognormal(1.3, 0.9, len(active)) * slow, 0.1) * HOUR).astype(np.int64)
+    answer = _say(rng, (words.AGENT_ANSWERS, 1.0), (words.AGENT_CLOSINGS, 0.6), count=len(active))
+    log.add(active, side=AGENT, at=now[active], body=answer)
+    noted = active[rng.random(len(active)) < 0.08]
+    note = pick(words.AGENT_NOTES, rng.integers(0, len(words.AGENT_NOTES), len(noted)))
+    log.add(noted, side=AGENT, at=now[noted] + 90_000, body=note, is_public=False)
+    goes_on = tickets.turns[active] > turn
+    replying = active[goes_on | (rng.random(len(active)) < 0.55)]
+    now[replying] += (rng.lognormal(1.6, 1.0, len(replying)) * HOUR).astype(np.int64)
+    is_middle = tickets.turns[replying] > turn
+    luck = rng.random(len(replying))
+    middle = np.where((tickets.mood[replying] == BAD) & (luck < 0.6), BAD, MIXED)
+    final = np.where(tickets.is_helped[replying], GOOD, np.where(luck < 0.7, BAD, MIXED))
+    said = _by_group(
+        np.where(is_middle, middle, final),
+        {
+            GOOD: _say(rng, (words.REPLIES_GOOD, 1.0), (words.POSITIVE, 0.15), count=len(replying)),
+            BAD: _say(rng, (words.REPLIES_BAD, 1.0), (words.NEGATIVE, 0.35), count=len(replying)),
+            MIXED: _say(rng, (words.REPLIES_MIXED, 1.0), (words.NEUTRAL, 0.3), count=len(replying)),
+        },
     )
-    ended = _Tickets(
-        **{
-            **{f: getattr(tickets, f) for f in ("person", "theme", "mood", "opened", "agent", "turns", "is_helped")},
-            "solved": solved,
-            "reopened": reopened,
-            "solved_again": solved_again,
-            "urgent": urgent,
-        }
-    )
-    return comments, ended
+    log.add(replying, side=CUSTOMER, at=now[replying], body=said)
 
 
 def _requester(person: np.ndarray) -> pa.Array:
@@ -342,15 +357,12 @@ def _write_users(
     made = np.concatenate([np.full(agents, period.start - 400 * MS_PER_DAY), created, created[later]])
     safe = pa.array(np.maximum(who, 0))
     number = np.arange(len(who))
-    agent_name = pick(list(words.AGENTS), np.where(is_agent, number, -1))
+    agent_name = pick(words.AGENTS, np.where(is_agent, number, -1))
     agent_mail = glue(pc.replace_substring(pc.utf8_lower(agent_name), " ", "."), "@lumen.example")
     # Some write from another mailbox than the one they signed up with; the app id ties it all the same.
     mail = pc.coalesce(people.other_email.take(safe), people.email.take(safe))
     phone = people.phone.take(safe)
-    shown = glue(
-        "+1 (", pc.utf8_slice_codeunits(phone, 2, 5), ") ", pc.utf8_slice_codeunits(phone, 5, 8), "-",
-        pc.utf8_slice_codeunits(phone, 8),
-    )  # fmt: skip
+    shown = glue("+1 (", _cut(phone, 2, 5), ") ", _cut(phone, 5, 8), "-", _cut(phone, 8, None))
     # Strangers have no account yet; a sixth of the customers was never tied to theirs.
     signed_up = np.where(is_agent, False, lives.signs_up[np.maximum(who, 0)] <= at)
     tied = signed_up & (who % 6 != 5)
@@ -363,7 +375,7 @@ def _write_users(
         "created_at": instant(made, fraction=False),
         "email": text(where(is_agent, agent_mail, mail)),
         "external_id": where(tied, text(people.user_id.take(safe)), "null"),
-        "locale": where(is_agent, '"en-US"', text(pick([z[3] for z in words.ZONES], zone))),
+        "locale": where(is_agent, '"en-US"', text(pick([z.locale for z in words.ZONES], zone))),
         "name": text(where(is_agent, agent_name, people.name.take(safe))),
         "organization_id": "null",
         "phone": pc.coalesce(where(is_agent, "null", text(shown)), pa.scalar("null")),
@@ -418,9 +430,9 @@ def _write_tickets(
     )
     month = (tickets.opened // MS_PER_DAY).astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12
     for name, value in (
-        ("{feature}", pick(list(words.FEATURES_USED), (tickets.person * 7 + everyone) % len(words.FEATURES_USED))),
-        ("{tool}", pick(list(words.TOOLS), tickets.person % len(words.TOOLS))),
-        ("{month}", pick(list(words.MONTHS), month)),
+        ("{feature}", pick(words.FEATURES_USED, (tickets.person * 7 + everyone) % len(words.FEATURES_USED))),
+        ("{tool}", pick(words.TOOLS, tickets.person % len(words.TOOLS))),
+        ("{month}", pick(words.MONTHS, month)),
     ):
         subjects = _replace(subjects, name, value)
     escalated = at >= tickets.urgent[thing]
@@ -512,7 +524,7 @@ def _write_ratings(rng: np.random.Generator, tickets: _Tickets, *, period: Perio
     is_answer = np.arange(len(row)) >= len(asked)
     at = np.concatenate([tickets.solved[asked] + 60_000, answered[answers]])
     score = np.where(~is_answer, "offered", np.where(good[row], "good", "bad"))
-    comment = where(good[row], pick(list(words.RATING_GOOD), row % 4), pick(list(words.RATING_BAD), row % 4))
+    comment = where(good[row], pick(words.RATING_GOOD, row % 4), pick(words.RATING_BAD, row % 4))
     ticket = asked[row]
     number = plain(FIRST_RATING + row)
     fields: dict[str, Json] = {

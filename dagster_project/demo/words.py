@@ -1,86 +1,202 @@
 """The words of the demo company: names, places, pages and everything customers and agents write."""
 
-FIRST_NAMES = ["Ana", "Ben", "Chloe", "Daniel", "Elif", "Farid", "Grace", "Hugo", "Ines", "Jonas", "Kavya", "Liam", "Maya", "Noah", "Olivia", "Priya", "Quentin", "Rosa", "Samir", "Tara", "Umar", "Vera", "Wei", "Ximena", "Yara", "Zoe", "Aisha", "Bruno", "Carmen", "Diego", "Emma", "Felix", "Gita", "Hana", "Ivan", "Jade", "Karim", "Lena", "Marco", "Nadia", "Oscar", "Paula", "Rafael", "Sofia", "Theo", "Ursula", "Victor", "Willa", "Yusuf", "Zara", "Amara", "Boris", "Celine", "Dmitri", "Esther", "Fatima", "George", "Helena", "Idris", "Julia", "Kenji", "Laura", "Mateo", "Nora", "Owen", "Petra", "Ravi", "Sara", "Tomas", "Uma", "Violet", "Xavier"]
-LAST_NAMES = ["Silva", "Okafor", "Martin", "Novak", "Yilmaz", "Haddad", "Taylor", "Moreau", "Costa", "Weber", "Reddy", "Walsh", "Cohen", "Berg", "Hughes", "Sharma", "Dubois", "Rossi", "Khan", "Nguyen", "Farah", "Petrov", "Chen", "Lopez", "Sato", "Kowalski", "Mensah", "Ferreira", "Ortiz", "Schmidt", "Larsen", "Romano", "Patel", "Suzuki", "Ivanov", "Andersson", "Aziz", "Keller", "Bianchi", "Popescu", "Lindgren", "Santos", "Navarro", "Jansen", "Baker", "Kaya", "Mbeki", "Ibrahim", "Fischer", "Murphy", "Tanaka", "Horvat", "Morgan", "Adeyemi", "Vega", "Olsen", "Pereira", "Gruber", "Banerjee", "Doyle", "Laurent", "Castro", "Nowak", "Wright", "Ahmed", "Bauer"]
-COMPANY_FIRST = ["bright", "north", "blue", "stone", "river", "maple", "swift", "ember", "cedar", "harbor", "silver", "polar", "amber", "lunar", "quiet", "bold", "iron", "meadow", "pixel", "orbit", "summit", "copper", "willow", "delta", "echo", "fable", "granite", "hollow", "indigo", "juniper"]
-COMPANY_SECOND = ["forge", "works", "labs", "studio", "path", "field", "craft", "line", "press", "wave", "point", "mill", "yard", "tide", "grove", "bridge", "loop", "nest", "stack", "gate"]
+from __future__ import annotations
 
-# Offset from UTC in hours (fixed, no daylight saving: the demo needs local evenings, not law), IANA name, country,
-# locale, share of people. India has the half hour.
+from typing import NamedTuple
+
+
+def _words(lines: str) -> list[str]:
+    return lines.split()
+
+
+FIRST_NAMES = _words("""
+    Ana Ben Chloe Daniel Elif Farid Grace Hugo Ines Jonas Kavya Liam Maya Noah Olivia Priya Quentin Rosa Samir Tara
+    Umar Vera Wei Ximena Yara Zoe Aisha Bruno Carmen Diego Emma Felix Gita Hana Ivan Jade Karim Lena Marco Nadia
+    Oscar Paula Rafael Sofia Theo Ursula Victor Willa Yusuf Zara Amara Boris Celine Dmitri Esther Fatima George
+    Helena Idris Julia Kenji Laura Mateo Nora Owen Petra Ravi Sara Tomas Uma Violet Xavier
+""")
+LAST_NAMES = _words("""
+    Silva Okafor Martin Novak Yilmaz Haddad Taylor Moreau Costa Weber Reddy Walsh Cohen Berg Hughes Sharma Dubois
+    Rossi Khan Nguyen Farah Petrov Chen Lopez Sato Kowalski Mensah Ferreira Ortiz Schmidt Larsen Romano Patel Suzuki
+    Ivanov Andersson Aziz Keller Bianchi Popescu Lindgren Santos Navarro Jansen Baker Kaya Mbeki Ibrahim Fischer
+    Murphy Tanaka Horvat Morgan Adeyemi Vega Olsen Pereira Gruber Banerjee Doyle Laurent Castro Nowak Wright Ahmed
+    Bauer
+""")
+COMPANY_FIRST = _words("""
+    bright north blue stone river maple swift ember cedar harbor silver polar amber lunar quiet bold iron meadow
+    pixel orbit summit copper willow delta echo fable granite hollow indigo juniper
+""")
+COMPANY_SECOND = _words("""
+    forge works labs studio path field craft line press wave point mill yard tide grove bridge loop nest stack gate
+""")
+
+
+class Zone(NamedTuple):
+    """Where people live: a fixed offset from UTC (no daylight saving: the demo needs evenings, not law)."""
+
+    offset_hours: float
+    name: str
+    country: str
+    locale: str
+    share: float
+
+
+# India has the half hour.
 ZONES = (
-    (-5.0, "America/New_York", "US", "en-US", 0.30),
-    (-8.0, "America/Los_Angeles", "US", "en-US", 0.16),
-    (0.0, "Europe/London", "GB", "en-GB", 0.17),
-    (1.0, "Europe/Berlin", "DE", "de-DE", 0.14),
-    (5.5, "Asia/Kolkata", "IN", "en-IN", 0.12),
-    (-3.0, "America/Sao_Paulo", "BR", "pt-BR", 0.06),
-    (10.0, "Australia/Sydney", "AU", "en-AU", 0.05),
+    Zone(-5.0, "America/New_York", "US", "en-US", 0.30),
+    Zone(-8.0, "America/Los_Angeles", "US", "en-US", 0.16),
+    Zone(0.0, "Europe/London", "GB", "en-GB", 0.17),
+    Zone(1.0, "Europe/Berlin", "DE", "de-DE", 0.14),
+    Zone(5.5, "Asia/Kolkata", "IN", "en-IN", 0.12),
+    Zone(-3.0, "America/Sao_Paulo", "BR", "pt-BR", 0.06),
+    Zone(10.0, "Australia/Sydney", "AU", "en-AU", 0.05),
 )
 
-_MOZILLA = "Mozilla/5.0"
-_WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
-# kind, user agent, os, os version, device type, manufacturer, app version (apps only), share of devices of that kind
-DEVICE_MODELS = (
-    ("desktop", f"{_MOZILLA} (Windows NT 10.0; Win64; x64) {_WEBKIT} Chrome/125.0.0.0 Safari/537.36", None, None, None, None, None, 0.40),
-    ("desktop", f"{_MOZILLA} (Windows NT 10.0; Win64; x64; rv:126.0) Gecko/20100101 Firefox/126.0", None, None, None, None, None, 0.12),
-    ("desktop", f"{_MOZILLA} (Windows NT 10.0; Win64; x64) {_WEBKIT} Chrome/125.0.0.0 Safari/537.36 Edg/125.0.0.0", None, None, None, None, None, 0.13),
-    ("desktop", f"{_MOZILLA} (Macintosh; Intel Mac OS X 10_15_7) {_WEBKIT} Chrome/125.0.0.0 Safari/537.36", None, None, None, None, None, 0.20),
-    ("desktop", f"{_MOZILLA} (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15", None, None, None, None, None, 0.15),
-    ("phone", f"{_MOZILLA} (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1", None, None, None, None, None, 0.50),
-    ("phone", f"{_MOZILLA} (Linux; Android 14; Pixel 8) {_WEBKIT} Chrome/125.0.0.0 Mobile Safari/537.36", None, None, None, None, None, 0.30),
-    ("phone", f"{_MOZILLA} (Linux; Android 13; SM-S911B) {_WEBKIT} SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36", None, None, None, None, None, 0.20),
-    ("tablet", f"{_MOZILLA} (iPad; CPU OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1", None, None, None, None, None, 0.70),
-    ("tablet", f"{_MOZILLA} (Linux; Android 13; SM-X200) {_WEBKIT} Chrome/125.0.0.0 Safari/537.36", None, None, None, None, None, 0.30),
-    ("app", "Lumen/4.2.1 (iPhone; iOS 17.5; Scale/3.00)", "iOS", "17.5", "ios", "Apple", "4.2.1", 0.35),
-    ("app", "Lumen/4.1.0 (iPhone; iOS 16.7; Scale/3.00)", "iOS", "16.7", "ios", "Apple", "4.1.0", 0.20),
-    ("app", "Lumen/4.2.0 (Linux; Android 14; Pixel 8)", "Android", "14", "android", "Google", "4.2.0", 0.25),
-    ("app", "Lumen/4.1.0 (Linux; Android 13; SM-S911B)", "Android", "13", "android", "samsung", "4.1.0", 0.20),
-)  # fmt: skip
-# kind, user agent, share of robot visits
-ROBOTS = (
-    ("bot", f"{_MOZILLA} (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", 0.34),
-    ("bot", f"{_MOZILLA} (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", 0.16),
-    ("bot", f"{_MOZILLA} (X11; Linux x86_64) {_WEBKIT} HeadlessChrome/124.0.0.0 Safari/537.36", 0.06),
-    ("ai_agent", f"{_MOZILLA} AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)", 0.18),
-    ("ai_agent", f"{_MOZILLA} AppleWebKit/537.36 (KHTML, like Gecko; compatible; ClaudeBot/1.0; +claudebot@anthropic.com)", 0.16),
-    ("ai_agent", f"{_MOZILLA} AppleWebKit/537.36 (KHTML, like Gecko; compatible; PerplexityBot/1.0; +https://perplexity.ai/perplexitybot)", 0.10),
-)  # fmt: skip
-MONITOR = f"{_MOZILLA}+(compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)"
 
-# name, path, title, weight among pages people wander to
+class DeviceModel(NamedTuple):
+    """A kind of device; ``share`` is among its kind. Only apps report what they run on."""
+
+    kind: str
+    user_agent: str
+    share: float
+    os: str = ""
+    os_version: str = ""
+    type: str = ""
+    manufacturer: str = ""
+    app_version: str = ""
+
+
+DEVICE_KINDS = ("desktop", "phone", "tablet", "app")
+_WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64"
+_MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
+_IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X)"
+_IPAD = "Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X)"
+_PIXEL = "Mozilla/5.0 (Linux; Android 14; Pixel 8)"
+_GALAXY = "Mozilla/5.0 (Linux; Android 13; SM-S911B)"
+_GALAXY_TABLET = "Mozilla/5.0 (Linux; Android 13; SM-X200)"
+_BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
+_WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
+_CHROME = "Chrome/125.0.0.0"
+DEVICE_MODELS = (
+    DeviceModel("desktop", f"{_WINDOWS}) {_BLINK} {_CHROME} Safari/537.36", 0.40),
+    DeviceModel("desktop", f"{_WINDOWS}; rv:126.0) Gecko/20100101 Firefox/126.0", 0.12),
+    DeviceModel("desktop", f"{_WINDOWS}) {_BLINK} {_CHROME} Safari/537.36 Edg/125.0.0.0", 0.13),
+    DeviceModel("desktop", f"{_MAC} {_BLINK} {_CHROME} Safari/537.36", 0.20),
+    DeviceModel("desktop", f"{_MAC} {_WEBKIT} Version/17.5 Safari/605.1.15", 0.15),
+    DeviceModel("phone", f"{_IPHONE} {_WEBKIT} Version/17.5 Mobile/15E148 Safari/604.1", 0.50),
+    DeviceModel("phone", f"{_PIXEL} {_BLINK} {_CHROME} Mobile Safari/537.36", 0.30),
+    DeviceModel("phone", f"{_GALAXY} {_BLINK} SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36", 0.20),
+    DeviceModel("tablet", f"{_IPAD} {_WEBKIT} Version/17.5 Mobile/15E148 Safari/604.1", 0.70),
+    DeviceModel("tablet", f"{_GALAXY_TABLET} {_BLINK} {_CHROME} Safari/537.36", 0.30),
+    DeviceModel("app", "Lumen/4.2.1 (iPhone; iOS 17.5)", 0.35, "iOS", "17.5", "ios", "Apple", "4.2.1"),
+    DeviceModel("app", "Lumen/4.1.0 (iPhone; iOS 16.7)", 0.20, "iOS", "16.7", "ios", "Apple", "4.1.0"),
+    DeviceModel("app", "Lumen/4.2.0 (Linux; Android 14; Pixel 8)", 0.25, "Android", "14", "android", "Google", "4.2.0"),
+    DeviceModel("app", "Lumen/4.1.0 (Linux; Android 13; S23)", 0.20, "Android", "13", "android", "samsung", "4.1.0"),
+)
+
+# Crawlers and AI agents: user agent and share of their visits.
+_COMPATIBLE = f"Mozilla/5.0 {_BLINK[:-1]}; compatible;"
+CRAWLERS = (
+    ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", 0.34),
+    ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", 0.16),
+    (f"Mozilla/5.0 (X11; Linux x86_64) {_BLINK} HeadlessChrome/124.0.0.0 Safari/537.36", 0.06),
+    (f"{_COMPATIBLE} GPTBot/1.2; +https://openai.com/gptbot)", 0.18),
+    (f"{_COMPATIBLE} ClaudeBot/1.0; +claudebot@anthropic.com)", 0.16),
+    (f"{_COMPATIBLE} PerplexityBot/1.0; +https://perplexity.ai/perplexitybot)", 0.10),
+)
+# Then a monitor, a script that pretends to be a browser, and Lumen's own staff on the test site.
+ROBOT_AGENTS = (
+    *(agent for agent, _ in CRAWLERS),
+    "Mozilla/5.0+(compatible; UptimeRobot/2.0; http://www.uptimerobot.com/)",
+    DEVICE_MODELS[0].user_agent,
+    DEVICE_MODELS[3].user_agent,
+)
+MONITOR, SCRIPT, STAFF = range(len(CRAWLERS), len(ROBOT_AGENTS))
+
+
+class Page(NamedTuple):
+    """A page of the website; ``share`` among the pages people wander to."""
+
+    name: str
+    path: str
+    title: str
+    share: float
+
+
 PAGES = (
-    ("Home", "/", "Lumen: plan projects in daylight", 0.22),
-    ("Pricing", "/pricing", "Pricing - Lumen", 0.20),
-    ("Features", "/features", "Features - Lumen", 0.23),
-    ("Blog", "/blog/plan-a-launch-in-a-week", "How to plan a launch in a week - Lumen blog", 0.17),
-    ("Docs", "/docs/getting-started", "Getting started - Lumen docs", 0.13),
-    ("Customers", "/customers", "Teams that plan with Lumen", 0.05),
-    ("Welcome", "/welcome", "Welcome aboard - Lumen", 0.0),
+    Page("Home", "/", "Lumen: plan projects in daylight", 0.22),
+    Page("Pricing", "/pricing", "Pricing - Lumen", 0.20),
+    Page("Features", "/features", "Features - Lumen", 0.23),
+    Page("Blog", "/blog/plan-a-launch-in-a-week", "How to plan a launch in a week - Lumen blog", 0.17),
+    Page("Docs", "/docs/getting-started", "Getting started - Lumen docs", 0.13),
+    Page("Customers", "/customers", "Teams that plan with Lumen", 0.05),
+    Page("Welcome", "/welcome", "Welcome aboard - Lumen", 0.0),
 )
 HOME, PRICING, FEATURES, BLOG, DOCS, CUSTOMERS, WELCOME = range(len(PAGES))
 
-# channel, referrer, source, medium, campaign, term or content, click id, first page, share of first visits, sign-up lift
+
+class Touch(NamedTuple):
+    """How a visit came about; ``share`` among first visits, ``lift`` on the logit of signing up."""
+
+    channel: str
+    first_page: int
+    share: float
+    lift: float
+    referrer: str | None = None
+    source: str | None = None
+    medium: str | None = None
+    campaign: str | None = None
+    term: str | None = None
+    content: str | None = None
+    click_id: str | None = None
+
+
+_GOOGLE, _FACEBOOK = "https://www.google.com/", "https://l.facebook.com/"
 TOUCHES = (
-    ("organic search", "https://www.google.com/", None, None, None, None, None, HOME, 0.17, 0.2),
-    ("organic search", "https://www.bing.com/", None, None, None, None, None, FEATURES, 0.04, 0.2),
-    ("organic search", "https://duckduckgo.com/", None, None, None, None, None, BLOG, 0.04, 0.1),
-    ("paid search", "https://www.google.com/", "google", "cpc", "brand_search", "lumen planner", "gclid", HOME, 0.09, 0.5),
-    ("paid search", "https://www.google.com/", "google", "cpc", "project_planning_generic", "project planning app", "gclid", FEATURES, 0.11, 0.0),
-    ("paid search", "https://www.google.com/", None, None, None, None, "gclid", PRICING, 0.03, 0.0),
-    ("paid social", "https://l.facebook.com/", "facebook", "paid_social", "spring_teams", "carousel_a", "fbclid", FEATURES, 0.09, -0.3),
-    ("paid social", "https://l.facebook.com/", "facebook", "paid_social", "lookalike_owners", "video_b", "fbclid", HOME, 0.05, -0.4),
-    ("display", None, "display_network", "display", "awareness_banner", "banner_728", None, HOME, 0.03, -9.0),
-    ("email", None, "newsletter", "email", "june_newsletter", "top_link", None, BLOG, 0.06, 0.3),
-    ("referral", "https://toolbox-reviews.example/best-planning-apps", None, None, None, None, None, PRICING, 0.08, 0.5),
-    ("referral", "https://forum.makers.example/t/planning", None, None, None, None, None, FEATURES, 0.03, 0.3),
-    ("ai assistant", "https://chatgpt.com/", "chatgpt.com", None, None, None, None, PRICING, 0.03, 0.5),
-    ("organic social", "https://www.linkedin.com/", None, None, None, None, None, BLOG, 0.03, 0.0),
-    ("direct", None, None, None, None, None, None, HOME, 0.12, 0.3),
+    Touch("organic search", HOME, 0.17, 0.2, _GOOGLE),
+    Touch("organic search", FEATURES, 0.04, 0.2, "https://www.bing.com/"),
+    Touch("organic search", BLOG, 0.04, 0.1, "https://duckduckgo.com/"),
+    Touch("paid search", HOME, 0.09, 0.5, _GOOGLE, "google", "cpc", "brand_search", "lumen planner", click_id="gclid"),
+    Touch("paid search", FEATURES, 0.11, 0.0, _GOOGLE, "google", "cpc", "generic_search", "planner", click_id="gclid"),
+    Touch("paid search", PRICING, 0.03, 0.0, _GOOGLE, click_id="gclid"),
+    Touch(
+        "paid social", FEATURES, 0.09, -0.3, _FACEBOOK, "facebook", "paid_social", "spring_teams",
+        content="carousel_a", click_id="fbclid",
+    ),
+    Touch(
+        "paid social", HOME, 0.05, -0.4, _FACEBOOK, "facebook", "paid_social", "lookalike_owners",
+        content="video_b", click_id="fbclid",
+    ),
+    # The campaign that spends and never converts.
+    Touch("display", HOME, 0.03, -9.0, None, "display_network", "display", "awareness_banner", content="banner_728"),
+    Touch("email", BLOG, 0.06, 0.3, None, "newsletter", "email", "product_news", content="top_link"),
+    Touch("referral", PRICING, 0.08, 0.5, "https://toolbox-reviews.example/best-planning-apps"),
+    Touch("referral", FEATURES, 0.03, 0.3, "https://forum.makers.example/t/planning"),
+    Touch("ai assistant", PRICING, 0.03, 0.5, "https://chatgpt.com/", "chatgpt.com"),
+    Touch("organic social", BLOG, 0.03, 0.0, "https://www.linkedin.com/"),
+    Touch("direct", HOME, 0.12, 0.3),
 )  # fmt: skip
-DIRECT = len(TOUCHES) - 1
+ORGANIC, BRAND_SEARCH, NEWSLETTER, DIRECT = 0, 3, 9, len(TOUCHES) - 1
+
+
+class Plan(NamedTuple):
+    """A paid plan, in cents a month."""
+
+    name: str
+    price_id: str
+    cents: int
+    share: float
+
+
+PLANS = (
+    Plan("Starter", "price_starter", 1900, 0.55),
+    Plan("Team", "price_team", 4900, 0.35),
+    Plan("Business", "price_business", 14900, 0.10),
+)
 
 FEATURES_USED = ("board", "timeline", "gantt", "comments", "calendar", "automations", "reports", "export", "files")
-TEMPLATES = ("blank", "product launch", "sprint", "event", "client work")
+
+# Error code and wording, as the forms show them.
 CHECKOUT_ERRORS = (
     ("card_number", "Your card number is incomplete."),
     ("postal_code", "Your postal code is invalid."),
@@ -90,7 +206,6 @@ CHECKOUT_ERRORS = (
 INCIDENT_ERROR = ("submit", "Something went wrong. Please try again.")
 SIGNUP_ERRORS = (("password", "Password is too short."), ("email", "Enter a valid e-mail address."))
 CANCEL_REASONS = ("too expensive", "missing features", "switched to another tool", "project ended", "not used enough")
-PLANS = (("Starter", 1900, 0.55), ("Team", 4900, 0.35), ("Business", 14900, 0.10))
 CARD_BRANDS = ("visa", "mastercard", "amex")
 
 AGENTS = ("Nia Brook", "Tom Ashdown", "Leila Marsh", "Piotr Vale", "Sunil Grant", "Hester Lane")
@@ -99,7 +214,7 @@ AGENTS = ("Nia Brook", "Tom Ashdown", "Leila Marsh", "Piotr Vale", "Sunil Grant"
 THEMES = (
     (
         "billing",
-        ("Question about my invoice", "Charged twice?", "Invoice for {month}", "Wrong VAT on invoice", "Refund request"),
+        ("About my invoice", "Charged twice?", "Invoice for {month}", "Wrong VAT on invoice", "Refund request"),
         (
             "I was charged twice for {month}.",
             "The invoice for {month} shows the wrong company address.",
@@ -253,6 +368,11 @@ AGENT_ANSWERS = (
     "We had a short disturbance this morning; everything is running again.",
     "I refunded the amount; it reaches your account within five working days.",
 )
+AGENT_NOTES = (
+    "Internal: see the engineers' channel.",
+    "Internal: second report today.",
+    "Internal: please hurry, renewal next week.",
+)
 AGENT_CLOSINGS = ("I hope this helps.", "Have a good day!", "Just reply if anything is unclear.", "Happy to help.", "")
 REPLIES_GOOD = (
     "Perfect, that worked. Thank you so much!",
@@ -286,6 +406,6 @@ REOPENINGS = (
 )
 RATING_GOOD = ("Quick and friendly.", "Great help!", "Very patient, thank you.", "Solved in one answer.")
 RATING_BAD = ("Took far too long.", "Problem not solved.", "Nobody read my message.", "Bad experience.")
-TOOLS = ("a spreadsheet", "our old tracker", "the calendar", "our chat", "the time sheet")
+TOOLS = ("a spreadsheet", "our old tracker", "another planner", "a whiteboard app", "our intranet")
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
           "December")  # fmt: skip
