@@ -4,13 +4,23 @@
     in one transaction. Rows that moved or vanished go with their component, so nothing is left behind.
 #}
 {% macro get_incremental_replace_affected_sql(arg_dict) %}
-    {% set columns = arg_dict["dest_columns"] | map(attribute="quoted") | join(", ") %}
-    delete from {{ arg_dict["target_relation"] }}
-    where component_id in (select component_id from timeline.affected_components)
-    ;
-    insert into {{ arg_dict["target_relation"] }} ({{ columns }})
-    select {{ columns }}
-    from {{ arg_dict["temp_relation"] }}
+    {% set target, columns = arg_dict["target_relation"], arg_dict["dest_columns"] | map(
+        attribute="quoted"
+    ) | join(", ") %}
+    {% set affected = "select component_id from timeline.affected_components" %}
+    {{ "delete from " ~ target ~ " where component_id in (" ~ affected ~ ");" }}
+    {{
+        (
+            "insert into "
+            ~ target
+            ~ " ("
+            ~ columns
+            ~ ") select "
+            ~ columns
+            ~ " from "
+            ~ arg_dict["temp_relation"]
+        )
+    }}
 {% endmacro %}
 
 

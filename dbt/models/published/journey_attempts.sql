@@ -15,7 +15,7 @@ with
             stages.stage as last_stage,
             attempts.first_channel,
             attempts.touch_count,
-            attempts.value_amount,
+            cast(attempts.value_amount as decimal(18, 2)) as value_amount,
             attempts.value_currency
         from attempts
         left join

@@ -111,18 +111,18 @@ with
             rated.advanced_count,
             rated.lost_count,
             rated.open_count,
-            rated.reached_count / nullif(rated.entered_count, 0) as shared_rate,
+            round(rated.reached_count / nullif(rated.entered_count, 0), 6) as shared_rate,
             case
                 when rated.stage_order = 1
                 then 1.0
-                else rated.reached_count / nullif(rated.previous_reached_count, 0)
+                else round(rated.reached_count / nullif(rated.previous_reached_count, 0), 6)
             end as step_rate,
-            rated.lost_count / nullif(rated.closed_count, 0) as drop_off_rate,
-            {{ wilson_low("rated.lost_count", "rated.closed_count") }} as drop_off_low,
-            {{ wilson_high("rated.lost_count", "rated.closed_count") }} as drop_off_high,
-            rated.median_hours_from_previous,
-            rated.satisfaction_score,
-            rated.lost_count * conversion_values.value_amount as value_at_risk_amount,
+            round(rated.lost_count / nullif(rated.closed_count, 0), 6) as drop_off_rate,
+            round({{ wilson_low("rated.lost_count", "rated.closed_count") }}, 6) as drop_off_low,
+            round({{ wilson_high("rated.lost_count", "rated.closed_count") }}, 6) as drop_off_high,
+            round(rated.median_hours_from_previous, 4) as median_hours_from_previous,
+            round(rated.satisfaction_score, 4) as satisfaction_score,
+            cast(rated.lost_count * conversion_values.value_amount as decimal(18, 2)) as value_at_risk_amount,
             conversion_values.value_currency as value_at_risk_currency
         from rated
         left join conversion_values on rated.journey = conversion_values.journey

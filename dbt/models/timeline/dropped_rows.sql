@@ -48,8 +48,19 @@ with
         group by all
     ),
 
-    final as (
-        select 'timeline' as place, source, source_table, 'same event delivered again' as reason, row_count
+    left_out as (
+        select source, source_table, reason, row_count
+        from {{ ref("stg_ravenstack__left_out") }}
+        union all
+        select source, source_table, reason, row_count
+        from {{ ref("stg_zendesk__left_out") }}
+    ),
+
+    counted as (
+        select 'staging' as place, source, source_table, reason, row_count
+        from left_out
+        union all
+        select 'timeline', source, source_table, 'same event delivered again', row_count
         from copies
         where row_count > 0
         union all
@@ -64,7 +75,9 @@ with
         union all
         select 'journeys', source, source_table, reason, row_count
         from unclassified
-    )
+    ),
+
+    final as (select place, source, source_table, reason, cast(row_count as bigint) as row_count from counted)
 
 select *
 from final

@@ -47,7 +47,7 @@ with
             calls.*,
             purposes.purpose,
             case
-                when calls.user_id is not null and calls.user_id not like 'junk\_%' escape '\'
+                when calls.user_id is not null and not starts_with(calls.user_id, 'junk_')
                 then calls.user_id
                 else calls.anonymous_id
             end as identifier,

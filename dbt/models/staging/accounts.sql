@@ -1,0 +1,1 @@
+{{ union_canonical("accounts", [ref("stg_ravenstack__accounts")]) }}

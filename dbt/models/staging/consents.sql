@@ -1,0 +1,1 @@
+{{ union_canonical("consents", [ref("stg_segment__consents")]) }}
