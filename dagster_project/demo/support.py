@@ -236,9 +236,15 @@ def _first_messages(rng: np.random.Generator, tickets: _Tickets, people: People)
             PLAIN: _say(rng, (words.NEUTRAL, 0.7), count=count),
         },
     )
-    opening = _say(rng, (words.OPENINGS, 1.0), count=count)
+    # Courtesies carry mood, too; the angry spare them.
+    curt = tickets.mood == BAD
+    opening = where(
+        curt, _say(rng, (words.CURT_OPENINGS, 1.0), count=count), _say(rng, (words.OPENINGS, 1.0), count=count)
+    )
     detail = _say(rng, (words.NEUTRAL, 0.35), (words.PERSONAL, 0.17), count=count)
-    closing = _say(rng, (words.CLOSINGS, 0.8), count=count)
+    closing = where(
+        curt, _say(rng, (words.CURT_CLOSINGS, 0.8), count=count), _say(rng, (words.CLOSINGS, 0.8), count=count)
+    )
     feeling_first = rng.random(count) < 0.3
     one, two = where(feeling_first, feeling, matter), where(feeling_first, matter, feeling)
     lines = [where(_has(p), p) for p in (one, two, detail)]

@@ -355,6 +355,8 @@ PERSONAL = (
     "My login is {email}.",
     "Our office address is {ip}.",
 )
+CURT_OPENINGS = ("Hi,", "Hello,", "Lumen,", "To whom it may concern,", "")
+CURT_CLOSINGS = ("Regards", "Please advise.", "Waiting for your answer.", "", "")
 CLOSINGS = ("Thanks", "Best regards", "Cheers", "Thank you in advance", "Regards", "", "Please advise.", "Kind regards")
 
 AGENT_ANSWERS = (
