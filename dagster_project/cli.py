@@ -1,0 +1,441 @@
+"""The command line: one command a night, and the few that a person on call needs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+
+from dagster_project.errors import ThroughlineError
+from dagster_project.settings import PROJECT_ROOT, Settings, load_settings, read_as_of
+
+UI_PORT = 3000
+LEAST_FREE_BYTES = 1_000_000_000
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Instead of the process's own.
+
+    Returns
+    -------
+    int
+        0 if all went well, 1 if not; the reason is one sentence on standard error.
+    """
+    chosen = _parser().parse_args(arguments)
+    try:
+        return int(chosen.command(chosen))
+    except ThroughlineError as error:
+        print(f"throughline: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("throughline: Interrupted; nothing is lost, run again.", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    from dagster_project.demo.generate import DEFAULT_DAYS, DEFAULT_PEOPLE, DEFAULT_SEED, DEFAULT_UNTIL
+
+    parser = argparse.ArgumentParser(
+        prog="throughline", description="Exports in, journeys and their health out, every night."
+    )
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    demo = commands.add_parser("demo", help="write the demo company's exports")
+    demo.add_argument("--seed", type=int, default=DEFAULT_SEED)
+    demo.add_argument("--people", type=int, default=DEFAULT_PEOPLE)
+    demo.add_argument("--days", type=int, default=DEFAULT_DAYS)
+    demo.add_argument("--until", type=date.fromisoformat, default=DEFAULT_UNTIL, help="last day, as 2026-06-30")
+    demo.add_argument("--out", type=Path, help="folder to write to (the inbox)")
+    demo.set_defaults(command=_demo)
+
+    run = commands.add_parser("run", help="run the night: land, build, audit, publish")
+    run.add_argument("--as-of", help="count only what was available by this day (2026-01-31) or time")
+    run.set_defaults(command=_run)
+
+    status = commands.add_parser("status", help="the last runs, what has landed, what is published, alerts")
+    status.set_defaults(command=_status)
+
+    replay = commands.add_parser("replay", help="land quarantined rows again, after the contract was mended")
+    replay.set_defaults(command=_replay)
+
+    rollback = commands.add_parser("rollback", help="make an earlier published version current")
+    rollback.add_argument("version", nargs="?", help="the version wanted (the one before)")
+    rollback.set_defaults(command=_rollback)
+
+    doctor = commands.add_parser("doctor", help="check everything a run needs")
+    doctor.set_defaults(command=_doctor)
+
+    ui = commands.add_parser("ui", help="start the Dagster UI, its schedule and its sensors on this machine")
+    ui.add_argument("--port", type=int, default=UI_PORT)
+    ui.set_defaults(command=_ui)
+    return parser
+
+
+# --- demo ---------------------------------------------------------------------------------------
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    from dagster_project.demo.generate import generate_demo
+
+    out = chosen.out.absolute() if chosen.out else load_settings().inbox
+    report = generate_demo(
+        out=out, seed=chosen.seed, people=chosen.people, days=chosen.days, until=chosen.until, progress=print
+    )
+    print(f"{sum(report.rows.values()):,} rows in {report.files:,} files, in {report.out}.")
+    return 0
+
+
+def _make_demo_if_empty(settings: Settings) -> None:
+    """Fill an inbox that nobody named and nobody filled."""
+    if settings.is_inbox_given or (settings.inbox.is_dir() and any(settings.inbox.iterdir())):
+        return
+    from dagster_project.demo.generate import generate_demo
+
+    print("The inbox is empty: writing the exports of the demo company into it.")
+    generate_demo(out=settings.inbox, progress=print)
+
+
+# --- run ----------------------------------------------------------------------------------------
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from dagster_project.instance import prepare_environment
+
+    prepare_environment()
+    settings = load_settings()
+    if chosen.as_of:
+        settings = replace(settings, as_of=read_as_of(chosen.as_of, timezone=settings.timezone))
+    _need_inbox(settings)
+    _make_demo_if_empty(settings)
+    skipped = _unknown_sources(settings)
+
+    from dagster_project.night import warehouse_holder
+    from dagster_project.running import run_nightly
+
+    if holder := warehouse_holder(settings):
+        print(holder, flush=True)
+    report = run_nightly(settings, as_of=chosen.as_of or "", tell=_teller())
+    for line in skipped:
+        print(line)
+    if not report.is_success:
+        print(f"throughline: {report.reason}", file=sys.stderr)
+        return 1
+    _print_outcome(settings, path=report.path, outcome=report.outcome)
+    return 0
+
+
+def _need_inbox(settings: Settings) -> None:
+    if settings.is_inbox_given and not settings.inbox.is_dir():
+        raise ThroughlineError(
+            f"The inbox {settings.inbox} is no folder; create it or correct THROUGHLINE_INBOX, nothing was landed."
+        )
+
+
+def _unknown_sources(settings: Settings) -> list[str]:
+    from dagster_project.landing.contracts import load_contracts
+    from dagster_project.landing.ledger import unknown_sources
+
+    unknown = unknown_sources(settings, load_contracts())
+    if not unknown:
+        return []
+    return [f"Skipped, because no contract names them: {', '.join(unknown)}."]
+
+
+def _teller() -> Callable[[str], None]:
+    """Print to the standard output of now, wherever Dagster redirects it later."""
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+
+    def tell(line: str) -> None:
+        output.write(f"{line}\n")
+        output.flush()
+
+    return tell
+
+
+def _print_outcome(settings: Settings, *, path: Path, outcome: str) -> None:
+    print()
+    _print_health(path, settings=settings)
+    print()
+    print(outcome)
+    print(f"Look at   {path / 'published.duckdb'}" if (path / "published.duckdb").is_file() else f"Look at   {path}")
+    print(f"          {settings.data / 'published' / 'current'} (always the current version)")
+    print("          `make ui` for lineage, checks and pictures; `throughline status` for the ledger")
+
+
+def _print_health(path: Path, *, settings: Settings) -> None:
+    """Print each journey's latest complete week, not split."""
+    from dagster_project.publishing.versions import read_version
+    from dagster_project.warehouse import open_database
+
+    version = read_version(path)
+    assert version is not None
+    with open_database(version.database_path) as connection:
+        rows = connection.execute(
+            """
+            select journey, week_start_date, health_score, health_low, health_high, status, reason
+            from journey_health_scores
+            where segment = 'all' and channel = 'all' and week_start_date + 6 <= ?::date
+            qualify row_number() over (
+                partition by journey order by health_score is not null desc, week_start_date desc
+            ) = 1
+            order by journey
+            """,
+            [_local_date(version.as_of, timezone=settings.timezone)],
+        ).fetchall()
+    if not rows:
+        print("No journey has a complete week yet.")
+        return
+    print(f"{'journey':<26}{'week of':<13}{'health':>7}  {'95 %':<11}{'status':<10}reason")
+    for journey, week, score, low, high, status, reason in rows:
+        shown = f"{score:.0f}" if score is not None else "-"
+        interval = f"{low:.0f} to {high:.0f}" if score is not None else ""
+        print(f"{journey:<26}{week!s:<13}{shown:>7}  {interval:<11}{status or '-':<10}{reason or ''}")
+
+
+def _local_date(instant: datetime, *, timezone: str) -> date:
+    from datetime import UTC
+    from zoneinfo import ZoneInfo
+
+    return instant.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date()
+
+
+# --- status, replay, rollback -------------------------------------------------------------------
+
+
+def _status(_: argparse.Namespace) -> int:
+    from dagster_project.night import warehouse_holder
+    from dagster_project.publishing.alerts import latest_alerts
+    from dagster_project.publishing.versions import current_version
+
+    settings = load_settings()
+    if holder := warehouse_holder(settings):
+        print(holder.removesuffix("; waiting for it to end.") + ".")
+    elif settings.warehouse_path.is_file():
+        _print_warehouse(settings)
+    else:
+        print(f"There is no warehouse in {settings.data} yet; `throughline run` makes it.")
+    version = current_version(settings)
+    print(
+        f"Published: {version.version_id}, as of {version.as_of:%Y-%m-%d %H:%M} UTC, in {version.path}"
+        if version
+        else "Published: nothing yet"
+    )
+    alerts = latest_alerts(settings, limit=5)
+    print("Alerts:" if alerts else "Alerts: none")
+    for alert in alerts:
+        print(f"  {alert.raised_at:%Y-%m-%d %H:%M} UTC  {alert.message}")
+    return 0
+
+
+def _print_warehouse(settings: Settings) -> None:
+    from dagster_project.warehouse import open_warehouse
+
+    with open_warehouse(settings, read_only=True) as connection:
+        known = {
+            name
+            for (name,) in connection.execute(
+                "select table_name from duckdb_tables() where schema_name = 'ops'"
+            ).fetchall()
+        }
+        runs = (
+            connection.execute(
+                "select started_at, as_of, status, completed_at from ops.runs order by started_at desc limit 5"
+            ).fetchall()
+            if "runs" in known
+            else []
+        )
+        tables = (
+            connection.execute(
+                """
+                select
+                    source, table_name, count(*) filter (status = 'landed'), count(*) filter (status = 'failed'),
+                    sum(rows_in), sum(accepted), sum(quarantined), sum(duplicates), sum(suppressed)
+                from ops.landed_files
+                group by all
+                order by all
+                """
+            ).fetchall()
+            if "landed_files" in known
+            else []
+        )
+    print("Runs:" if runs else "Runs: none yet")
+    for started_at, as_of, status, completed_at in runs:
+        took = f", {(completed_at - started_at).total_seconds():.0f} s after landing" if completed_at else ""
+        print(f"  {started_at:%Y-%m-%d %H:%M} UTC  as of {as_of:%Y-%m-%d %H:%M} UTC  {status}{took}")
+    if tables:
+        heads = ("files", "failed", "rows in", "accepted", "quarantined", "duplicates", "suppressed")
+        print(f"{'Landed:':<38}" + "".join(f"{head:>13}" for head in heads))
+    for source, table, *counts in tables:
+        print(f"  {f'{source}/{table}':<36}" + "".join(f"{int(count):>13,}" for count in counts))
+
+
+def _replay(_: argparse.Namespace) -> int:
+    from dagster_project.landing.contracts import load_contracts
+    from dagster_project.landing.replay import replay
+    from dagster_project.night import hold_warehouse
+
+    settings = load_settings()
+    with hold_warehouse(settings, run_id="throughline replay", on_wait=print):
+        for contract in load_contracts():
+            report = replay(settings, contract)
+            if report.tried:
+                print(
+                    f"{contract.source}/{contract.table}: {report.accepted:,} of {report.tried:,} quarantined rows "
+                    "landed now."
+                )
+    print("The next `throughline run` builds on them.")
+    return 0
+
+
+def _rollback(chosen: argparse.Namespace) -> int:
+    from dagster_project.publishing.versions import rollback
+
+    version = rollback(load_settings(), to=chosen.version)
+    print(f"Version {version} is current; the next run that publishes something switches again.")
+    return 0
+
+
+# --- doctor -------------------------------------------------------------------------------------
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    settings = load_settings()
+    checks: list[Callable[[Settings], str]] = [
+        _check_python,
+        _check_zone,
+        _check_contracts,
+        _check_inbox,
+        _check_key,
+        _check_disk,
+        _check_lock,
+    ]
+    is_well = True
+    for check in checks:
+        try:
+            print(f"ok    {check(settings)}")
+        except ThroughlineError as error:
+            print(f"BAD   {error}")
+            is_well = False
+    return 0 if is_well else 1
+
+
+def _check_python(_: Settings) -> str:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if not (3, 11) <= sys.version_info[:2] < (3, 14):
+        raise ThroughlineError(f"Python is {version}; Throughline needs 3.11 to 3.13.")
+    return f"Python is {version}."
+
+
+def _check_zone(settings: Settings) -> str:
+    return f"Days are cut in {settings.timezone}."
+
+
+def _check_contracts(_: Settings) -> str:
+    from dagster_project.landing.contracts import load_contracts
+
+    contracts = load_contracts()
+    return f"{len(contracts)} tables of {len({c.source for c in contracts})} sources are contracted."
+
+
+def _check_inbox(settings: Settings) -> str:
+    _need_inbox(settings)
+    if not settings.inbox.is_dir():
+        return f"The inbox {settings.inbox} is not there yet; the first run fills it with the demo."
+    unknown = _unknown_sources(settings)
+    return f"The inbox is {settings.inbox}." + (f" {unknown[0]}" if unknown else "")
+
+
+def _check_key(settings: Settings) -> str:
+    if not settings.key_file.is_file():
+        if settings.warehouse_path.is_file():
+            raise ThroughlineError(
+                f"The key {settings.key_file} is missing but there is a warehouse made with it; put the key back."
+            )
+        return f"The key {settings.key_file} is made by the first run."
+    mode = settings.key_file.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise ThroughlineError(
+            f"The key {settings.key_file} can be read by others (mode {mode:o}); run `chmod 600 {settings.key_file}`."
+        )
+    return f"The key is {settings.key_file}; keep a copy apart from the data."
+
+
+def _check_disk(settings: Settings) -> str:
+    folder = next(path for path in (settings.data, *settings.data.parents) if path.exists())
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise ThroughlineError(f"The disk that holds {settings.data} has {free / 1e9:.1f} GB left; free some space.")
+    if not os.access(folder, os.W_OK):
+        raise ThroughlineError(f"{folder} cannot be written; change its owner or set THROUGHLINE_DATA.")
+    return f"The data folder {settings.data} has {free / 1e9:.0f} GB left."
+
+
+def _check_lock(settings: Settings) -> str:
+    from dagster_project.night import warehouse_holder
+    from dagster_project.warehouse import open_warehouse
+
+    if holder := warehouse_holder(settings):
+        raise ThroughlineError(holder.removesuffix("; waiting for it to end.") + "; wait for it.")
+    if not settings.warehouse_path.is_file():
+        return "There is no warehouse yet."
+    with open_warehouse(settings, read_only=True):
+        return f"The warehouse {settings.warehouse_path} is free."
+
+
+# --- ui -----------------------------------------------------------------------------------------
+
+
+def _ui(chosen: argparse.Namespace) -> int:
+    from dagster_project.instance import mark_dead_runs, open_instance, prepare_environment
+
+    prepare_environment()
+    settings = load_settings()
+    with open_instance(settings) as instance:
+        mark_dead_runs(instance, settings)
+    port = _free_port(chosen.port)
+    binaries = Path(sys.executable).parent
+    environment = os.environ | {
+        "DAGSTER_HOME": str(settings.data / "dagster"),
+        "THROUGHLINE_DATA": str(settings.data),
+    }
+    workspace = str(PROJECT_ROOT / "workspace.yaml")
+    commands = [
+        [str(binaries / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-w", workspace, "-l", "warning"],
+        [str(binaries / "dagster-daemon"), "run", "-w", workspace, "--log-level", "warning"],
+    ]
+    children = [subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT) for command in commands]
+    print(f"The UI starts on http://127.0.0.1:{port} (only this machine can reach it); Ctrl-C ends it.", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        ended = os.wait()
+        return 0 if ended[1] == 0 else 1
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            child.wait()
+
+
+def _free_port(wanted: int) -> int:
+    for port in range(wanted, wanted + 50):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ThroughlineError(f"No port from {wanted} to {wanted + 49} is free; give another with --port.")

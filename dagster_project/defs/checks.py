@@ -1,0 +1,83 @@
+"""The audit before publishing: the gates that no single table can check. All of them block."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from dagster_project.defs.night import POOL, Warehouse
+from dagster_project.gates import not_happened
+from dagster_project.publishing.audit import find_personal_data
+from dagster_project.warehouse import open_warehouse
+
+AUDIT, CURRENT = dg.AssetKey(["published", "audit"]), dg.AssetKey(["published", "current"])
+PLAN = dg.AssetCheckKey(AUDIT, "plan_has_happened")
+PERSONAL = dg.AssetCheckKey(AUDIT, "no_readable_personal_data")
+
+
+def audit_asset(built: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
+    """Make the asset that stands between all that a night builds and its readers."""
+
+    @dg.asset(
+        key=AUDIT,
+        group_name="published",
+        deps=_ends(built),
+        description="One audit of a run, before its tables become `published/current`: a check that fails here keeps "
+        "the version that readers have.",
+        kinds={"python"},
+        pool=POOL,
+        check_specs=[
+            dg.AssetCheckSpec(
+                PLAN.name,
+                asset=AUDIT,
+                blocking=True,
+                description="Every asset and check that this run planned was materialised and evaluated (gate G9).",
+            ),
+            dg.AssetCheckSpec(
+                PERSONAL.name,
+                asset=AUDIT,
+                blocking=True,
+                description="No e-mail address, phone, card number or IP address outside the vault (gate G10).",
+            ),
+        ],
+    )
+    def audit(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+        night = warehouse.night
+        assets, checks = not_happened(context.instance, run_id=context.run_id, besides=(AUDIT, CURRENT, PLAN, PERSONAL))
+        # A completed run passed this audit, so its rows need no second look.
+        since = None if night.is_full_build else night.previous_loaded_at
+        with open_warehouse(warehouse.settings, read_only=True) as connection:
+            findings = find_personal_data(connection, since=since)
+        return dg.MaterializeResult(
+            metadata={"as_of": f"{night.as_of:%Y-%m-%d %H:%M} UTC", "build": night.reason},
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=PLAN.name,
+                    passed=not assets and not checks,
+                    description=told_missing(assets, checks),
+                    metadata={"assets": "\n".join(assets) or "none", "checks": "\n".join(checks) or "none"},
+                ),
+                dg.AssetCheckResult(
+                    check_name=PERSONAL.name,
+                    passed=not findings,
+                    description="; ".join(str(finding) for finding in findings) or None,
+                    metadata={"columns": len(findings)},
+                ),
+            ],
+        )
+
+    return audit
+
+
+def _ends(built: Sequence[dg.AssetsDefinition]) -> list[dg.AssetKey]:
+    """Assets that no other reads: after all of them, everything has run."""
+    keys = {key for assets in built for key in assets.keys}
+    read = {key for assets in built for deps in assets.asset_deps.values() for key in deps}
+    return sorted(keys - read)
+
+
+def told_missing(assets: list[str], checks: list[str]) -> str | None:
+    """Say in one sentence what was planned and did not happen."""
+    if not assets and not checks:
+        return None
+    named = ", ".join([*assets, *checks][:10])
+    return f"{len(assets)} assets were not materialised and {len(checks)} checks not evaluated: {named}."

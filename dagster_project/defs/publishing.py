@@ -1,0 +1,65 @@
+"""Published: the switch to a new version, or the finding that nothing changed."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from dagster_project.defs.checks import AUDIT, CURRENT
+from dagster_project.defs.night import POOL, Warehouse
+from dagster_project.night import complete_night
+from dagster_project.publishing.catalogue import catalogue_from_manifest
+from dagster_project.publishing.publisher import publish
+
+
+def current_asset(built: Sequence[dg.AssetsDefinition], *, manifest: Path) -> dg.AssetsDefinition:
+    """Make the last asset of the night.
+
+    Parameters
+    ----------
+    built : sequence of AssetsDefinition
+        What a run must build to count as a night.
+    manifest : Path
+        dbt's manifest: the descriptions that BI tools see.
+    """
+    everything = {key for assets in built for key in assets.keys}
+
+    @dg.asset(
+        key=CURRENT,
+        group_name="published",
+        deps=[AUDIT],
+        description="The version that people and BI tools read: one DuckDB file, one Parquet file per table and a "
+        "manifest under `published/current`, switched in one step, and only if something changed.",
+        kinds={"duckdb", "parquet"},
+        pool=POOL,
+    )
+    def current(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+        night = warehouse.night
+        report = publish(
+            warehouse.settings,
+            as_of=night.as_of,
+            run_id=context.run_id,
+            catalogue=catalogue_from_manifest(manifest),
+        )
+        # A run of some assets only must not move the watermark past what it did not build.
+        is_night = everything <= context.run.asset_selection if context.run.asset_selection else True
+        if is_night:
+            complete_night(warehouse.settings, night=night)
+        return dg.MaterializeResult(
+            metadata={
+                "version": report.version_id,
+                "outcome": report.summary,
+                "path": dg.MetadataValue.path(report.path),
+                "as_of": f"{night.as_of:%Y-%m-%d %H:%M} UTC",
+                "night": "completed" if is_night else "not counted: this run built only some of the assets",
+                "previous_version": report.previous_version_id or "none",
+                "changed_tables": ", ".join(table.name for table in report.tables if table.is_changed) or "none",
+                "rows": sum(table.rows for table in report.tables),
+                "undescribed": ", ".join(report.undescribed) or "none",
+                "size_mb": round(report.size_bytes / 1e6, 1),
+                "pruned": ", ".join(report.pruned) or "none",
+                "seconds": round(report.seconds, 2),
+            }
+        )
+
+    return current

@@ -1,0 +1,89 @@
+"""When something happens: files arrive, a run fails, a run's process is killed."""
+
+import hashlib
+
+import dagster as dg
+
+from dagster_project.defs.jobs import land_only
+from dagster_project.instance import mark_dead_runs
+from dagster_project.landing.contracts import load_contracts
+from dagster_project.landing.ledger import inbox_files
+from dagster_project.landing.readers import SUFFIXES
+from dagster_project.publishing.alerts import latest_alerts, write_alert
+from dagster_project.settings import Settings, load_settings
+
+# Files still being copied grow: they are looked at again after this, and land when they stand still.
+INBOX_SECONDS = 60
+RUN_KEY_TAG = "throughline/inbox"
+
+
+def inbox_state(settings: Settings) -> str:
+    """Digest of the inbox's files by path, size and time; empty without files."""
+    digest, count = hashlib.sha256(), 0
+    for contract in load_contracts():
+        for path in inbox_files(settings, contract, suffixes=SUFFIXES):
+            status = path.stat()
+            digest.update(f"{path}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+            count += 1
+    return f"{count} files {digest.hexdigest()[:32]}" if count else ""
+
+
+@dg.sensor(
+    job=land_only,
+    minimum_interval_seconds=INBOX_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Lands files that arrived in the inbox, once they have stood still for a look.",
+)
+def inbox_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Ask for a landing when the inbox stands still and differs from what was last landed."""
+    settings = load_settings()
+    if not settings.inbox.is_dir():
+        return dg.SkipReason(f"There is no inbox at {settings.inbox}.")
+    seen, landed = (context.cursor or "\n").split("\n")
+    now = inbox_state(settings)
+    if not now or now == landed:
+        return dg.SensorResult(skip_reason="Nothing new in the inbox.", cursor=f"{now}\n{landed}")
+    if now != seen:
+        return dg.SensorResult(skip_reason="The inbox is changing; looking again.", cursor=f"{now}\n{landed}")
+    return dg.SensorResult(run_requests=[dg.RunRequest(run_key=now)], cursor=f"{now}\n{now}")
+
+
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Marks runs whose process was killed as failed, so that the queue moves on.",
+)
+def killed_run_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Look for runs that say they are running and are not."""
+    dead = mark_dead_runs(context.instance, load_settings())
+    return dg.SkipReason(f"Marked as failed: {', '.join(dead)}." if dead else "No run was killed.")
+
+
+@dg.run_failure_sensor(
+    monitor_all_code_locations=True,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Writes an alert record for every failed run.",
+)
+def failure_alert_sensor(context: dg.RunFailureSensorContext) -> None:
+    """Write the alert, unless the run's own process has written it."""
+    reasons = [event.event_specific_data.error_display_string for event in context.get_step_failure_events()]
+    alert_failure(
+        load_settings(),
+        run_id=context.dagster_run.run_id,
+        job=context.dagster_run.job_name,
+        reason=reasons[0] if reasons else context.failure_event.message or "unknown",
+    )
+
+
+def alert_failure(settings: Settings, *, run_id: str, job: str, reason: str) -> None:
+    """Record once that a run failed and why."""
+    if any(alert.run_id == run_id and alert.kind == "run_failed" for alert in latest_alerts(settings, limit=200)):
+        return
+    sentence = " ".join(reason.split())[:2000]
+    write_alert(
+        settings,
+        kind="run_failed",
+        message=f"The run of {job} failed: {sentence}",
+        run_id=run_id,
+        details={"job": job},
+    )

@@ -1,0 +1,192 @@
+"""Staging to published: three runs of dbt over one manifest, its tests as asset checks."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+
+from dagster_project.defs.night import POOL, Warehouse
+from dagster_project.settings import Settings
+from dagster_project.transform import NodeResult, build, prepare_manifest
+from dagster_project.warehouse import open_warehouse
+
+MANIFEST = prepare_manifest()
+PLACES = ("raw", "ops", "staging", "identity", "timeline", "journeys", "published")
+# Sources that Python writes in the middle of the night: what reads them waits for it.
+MADE_BY_PYTHON = ("identity", "timeline", "ops")
+_AFTER_PYTHON = [f"source:{place}+" for place in MADE_BY_PYTHON]
+_UNIQUE_ID = "dagster_dbt/unique_id"
+
+
+class PlaceTranslator(DagsterDbtTranslator):
+    """Names in Dagster as in the warehouse: schema = group = first part of the key.
+
+    A test belongs to the asset farthest down the flow of data among those it reads, so that it
+    runs when all of them are there; a test of sources alone runs in the stage that reads them first.
+
+    Parameters
+    ----------
+    reads : sequence of str
+        Places whose source tests run in this stage.
+    """
+
+    def __init__(self, *, reads: tuple[str, ...] = ()) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+        self._reads = reads
+        self._steps: dict[str, int] = {}
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """Return ``[place, table]``."""
+        props = dbt_resource_props
+        return dg.AssetKey([props["schema"], props.get("identifier") or props.get("alias") or props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """Return the place."""
+        return str(dbt_resource_props["schema"])
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """Return the words of the yml alone."""
+        return str(dbt_resource_props.get("description") or "")
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: Any
+    ) -> dg.AssetCheckSpec | None:
+        """Return the check that a dbt test is, if it belongs to this asset and this stage."""
+        test = manifest["nodes"][unique_id]
+        parents = [self.get_resource_props(manifest, parent) for parent in test["depends_on"]["nodes"]]
+        owner = max(parents, key=lambda parent: self._distance(manifest, parent))
+        is_elsewhere = owner["resource_type"] == "source" and owner["schema"] not in self._reads
+        if self.get_asset_key(owner) != asset_spec.key or is_elsewhere:
+            return None
+        return dg.AssetCheckSpec(
+            name=test["name"],
+            asset=asset_spec.key,
+            description=test.get("description") or None,
+            blocking=test["config"]["severity"].lower() == "error",
+            additional_deps={self.get_asset_key(parent) for parent in parents} - {asset_spec.key},
+            metadata={_UNIQUE_ID: unique_id},
+        )
+
+    def _distance(self, manifest: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[int, bool, int, str]:
+        """How far down the flow of data a node lies: its place, made by Python, steps from the raw tables."""
+        is_source = node["resource_type"] == "source"
+        return (PLACES.index(node["schema"]), is_source, self._step(manifest, node["unique_id"]), node["unique_id"])
+
+    def _step(self, manifest: Mapping[str, Any], unique_id: str) -> int:
+        if unique_id not in self._steps:
+            parents = manifest["parent_map"].get(unique_id, [])
+            self._steps[unique_id] = 1 + max((self._step(manifest, parent) for parent in parents), default=0)
+        return self._steps[unique_id]
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    select="resource_type:seed fqn:throughline.staging.* fqn:throughline.identity.*",
+    exclude=" ".join(_AFTER_PYTHON),
+    dagster_dbt_translator=PlaceTranslator(reads=("raw",)),
+    name="staging_and_links",
+    pool=POOL,
+)
+def staging_and_links(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Any]:
+    """Seeds, staging and the links between identifiers."""
+    yield from _build(context, warehouse)
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    select="fqn:throughline.identity.*,source:identity+ fqn:throughline.timeline.* fqn:throughline.journeys.*",
+    dagster_dbt_translator=PlaceTranslator(reads=MADE_BY_PYTHON),
+    name="timeline_and_journeys",
+    pool=POOL,
+)
+def timeline_and_journeys(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Any]:
+    """From persons to journeys."""
+    yield from _build(context, warehouse)
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    select="fqn:throughline.published.*",
+    dagster_dbt_translator=PlaceTranslator(),
+    name="published_tables",
+    pool=POOL,
+)
+def published_tables(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Any]:
+    """The tables that people read, before they are audited and switched."""
+    yield from _build(context, warehouse)
+
+
+def _build(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Any]:
+    """Build what this run wants of a stage and tell Dagster, table by table and test by test."""
+    night = warehouse.night
+    context.log.info(f"As of {night.as_of} UTC; {night.reason}.")
+    assets = {spec.metadata[_UNIQUE_ID]: spec.key for spec in context.assets_def.specs}
+    checks = {spec.metadata[_UNIQUE_ID]: spec.key for spec in context.assets_def.check_specs}
+    wanted = {unique_id for unique_id, key in assets.items() if key in context.selected_asset_keys}
+    wanted |= {unique_id for unique_id, key in checks.items() if key in context.selected_asset_check_keys}
+    results = build(warehouse.settings, night=night, nodes=sorted(wanted))
+    rows = _row_counts(warehouse.settings)
+    pictures = _pictures(warehouse.settings, wanted={assets[id_] for id_ in wanted if id_ in assets})
+    for result in results:
+        if result.unique_id in assets and result.is_built:
+            key = assets[result.unique_id]
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata={
+                    **({"rows": rows[tuple(key.path)]} if tuple(key.path) in rows else {}),
+                    "seconds": round(result.seconds, 2),
+                    "as_of": f"{night.as_of:%Y-%m-%d %H:%M} UTC",
+                    "build": night.reason,
+                    **pictures.get(key, {}),
+                },
+            )
+        elif result.unique_id in checks and result.status != "skipped":
+            yield _check_result(result, key=checks[result.unique_id])
+    broken = [result for result in results if result.unique_id in assets and result.status == "error"]
+    if broken:
+        raise dg.Failure(
+            f"dbt could not build {len(broken)} of {len(results)} nodes; the first is "
+            f"{assets[broken[0].unique_id].to_user_string()}: {broken[0].message} "
+            f"(all of it in {warehouse.settings.data / 'dbt_target' / 'dbt.log'})"
+        )
+
+
+def _check_result(result: NodeResult, *, key: dg.AssetCheckKey) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=result.status == "pass",
+        severity=dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR,
+        description=None if result.status == "pass" else result.message,
+        metadata={"failing_rows": result.failures, "seconds": round(result.seconds, 2)},
+    )
+
+
+def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:
+    """Rows of every table, by place and name; views are not counted, reading them is work."""
+    with open_warehouse(settings, read_only=True) as connection:
+        tables = connection.execute(
+            "select schema_name, table_name, estimated_size from duckdb_tables() where database_name = 'warehouse'"
+        ).fetchall()
+    return {(schema, table): rows for schema, table, rows in tables}
+
+
+def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetKey, dict[str, Any]]:
+    """Pictures of the tables that are best seen as one."""
+    funnel, health = dg.AssetKey(["published", "journey_stages"]), dg.AssetKey(["published", "journey_health_scores"])
+    if not {funnel, health} & wanted:
+        return {}
+    from dagster_project.publishing.pictures import as_markdown, draw_funnels, draw_health
+
+    drawn = {}
+    with open_warehouse(settings, read_only=True) as connection:
+        if funnel in wanted:
+            drawn[funnel] = {
+                "funnel": dg.MetadataValue.md(as_markdown(draw_funnels(connection), alt="Funnel per journey"))
+            }
+        if health in wanted:
+            drawn[health] = {
+                "trend": dg.MetadataValue.md(as_markdown(draw_health(connection), alt="Weekly health per journey"))
+            }
+    return drawn

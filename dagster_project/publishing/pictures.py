@@ -1,0 +1,119 @@
+"""Pictures of published tables for the pages of the Dagster UI."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+import duckdb
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: told apart by the colour-blind, on light and dark ground.
+ACCENT, QUIET, ALARM = "#0072B2", "#999999", "#D55E00"
+WEEKS_SHOWN = 26
+WIDTH_INCHES, ROW_INCHES = 8.0, 2.2
+
+_FUNNELS = """
+    select journey, stage_order, stage, reached_count, shared_rate
+    from published.journey_stages
+    where week = 'all' and segment = 'all'
+    order by journey, stage_order
+"""
+_HEALTH = """
+    select journey, week_start_date, health_score, health_low, health_high, status
+    from published.journey_health_scores
+    where segment = 'all' and channel = 'all' and health_score is not null
+    qualify row_number() over (partition by journey order by week_start_date desc) <= ?
+    order by journey, week_start_date
+"""
+
+
+def draw_funnels(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Draw how many attempts reached each stage, one funnel per journey.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.journey_stages``.
+
+    Returns
+    -------
+    bytes
+        A PNG.
+    """
+    journeys: dict[str, list[tuple[str, int, float]]] = {}
+    for journey, _, stage, reached, rate in connection.execute(_FUNNELS).fetchall():
+        journeys.setdefault(journey, []).append((stage, reached, rate or 0.0))
+    figure, axes = _figure(len(journeys))
+    for axis, (journey, stages) in zip(axes, journeys.items(), strict=False):
+        names = [stage for stage, _, _ in stages]
+        counts = [count for _, count, _ in stages]
+        axis.barh(names, counts, color=ACCENT, height=0.6)
+        for position, (_, count, rate) in enumerate(stages):
+            axis.annotate(f" {count:,} · {rate:.0%}", (count, position), va="center", fontsize=8)
+        axis.invert_yaxis()
+        axis.set_xlim(0, max(counts, default=1) * 1.25 or 1)
+        axis.set_xticks([])
+        axis.set_title(journey, loc="left", fontsize=9, fontweight="bold")
+    return _png(figure)
+
+
+def draw_health(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Draw the weekly health score with its interval, one line per journey.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.journey_health_scores``.
+
+    Returns
+    -------
+    bytes
+        A PNG; degraded weeks are marked by colour and shape.
+    """
+    journeys: dict[str, list[tuple[object, ...]]] = {}
+    for journey, *week in connection.execute(_HEALTH, [WEEKS_SHOWN]).fetchall():
+        journeys.setdefault(journey, []).append(tuple(week))
+    figure, axes = _figure(len(journeys))
+    for axis, (journey, weeks) in zip(axes, journeys.items(), strict=False):
+        dates, scores, lows, highs, _ = zip(*weeks, strict=True)
+        axis.fill_between(dates, lows, highs, color=ACCENT, alpha=0.2, linewidth=0)
+        axis.plot(dates, scores, color=ACCENT, linewidth=1.5)
+        degraded = [(day, score) for day, score, _, _, status in weeks if status == "degraded"]
+        if degraded:
+            axis.scatter(*zip(*degraded, strict=True), color=ALARM, marker="v", zorder=3)
+        axis.annotate(f" {scores[-1]:.0f}", (dates[-1], scores[-1]), va="center", fontsize=8)
+        axis.set_ylim(0, 100)
+        axis.set_title(journey, loc="left", fontsize=9, fontweight="bold")
+        axis.tick_params(labelsize=7)
+    return _png(figure)
+
+
+def as_markdown(picture: bytes, *, alt: str) -> str:
+    """Write a PNG into Markdown, with its text alternative."""
+    return f"![{alt}](data:image/png;base64,{base64.b64encode(picture).decode()})"
+
+
+def _figure(rows: int) -> tuple[Figure, list[Axes]]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH_INCHES, ROW_INCHES * max(rows, 1)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = [figure.add_subplot(max(rows, 1), 1, position + 1) for position in range(max(rows, 1))]
+    for axis in axes:
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        if not rows:
+            axis.set_axis_off()
+            axis.annotate("No journey has data yet.", (0.5, 0.5), ha="center", color=QUIET)
+    return figure, axes
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return buffer.getvalue()

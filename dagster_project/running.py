@@ -1,0 +1,180 @@
+"""The nightly job in this process, told line by line."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterEvent, DagsterEventType
+
+from dagster_project.gates import not_happened
+from dagster_project.instance import mark_dead_runs, open_instance
+from dagster_project.settings import Settings
+
+# The tags by which the UI files a run under its job.
+_TAGS = {".dagster/repository": "__repository__@throughline", "throughline/started_by": "throughline run"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """How a run ended.
+
+    Attributes
+    ----------
+    run_id : str
+        Dagster's id.
+    is_success : bool
+        Whether everything that was planned has happened.
+    reason : str
+        Why not, in one sentence; empty after a success.
+    path : Path
+        Folder of the version that is current now; the data folder after a failure.
+    outcome : str
+        What was published, in one sentence.
+    """
+
+    run_id: str
+    is_success: bool
+    reason: str
+    path: Path
+    outcome: str
+
+
+def run_nightly(settings: Settings, *, as_of: str = "", tell: Callable[[str], None]) -> RunReport:
+    """Run the nightly job here and now, recorded like any other run.
+
+    Parameters
+    ----------
+    settings : Settings
+        Whose data folder is meant.
+    as_of : str
+        Instead of THROUGHLINE_AS_OF.
+    tell : callable
+        Gets one line per finished step.
+    """
+    from dagster_project.definitions import defs
+    from dagster_project.defs.checks import told_missing
+    from dagster_project.defs.sensors import alert_failure
+
+    job = defs.resolve_job_def("nightly")
+    run_id = str(uuid.uuid4())
+    steps = _Steps(tell)
+    with open_instance(settings) as instance:
+        for dead in mark_dead_runs(instance, settings):
+            tell(f"Run {dead[:8]} was killed earlier; it is marked as failed.")
+        instance.add_event_listener(run_id, steps.hear)
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            raise_on_error=False,
+            tags=_TAGS,
+            run_config={
+                "resources": {"warehouse": {"config": {"as_of": as_of}}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
+        )
+        missing = told_missing(*not_happened(instance, run_id=run_id)) if result.success else None
+    is_success = result.success and missing is None
+    reason = "" if is_success else (missing or failure_sentence(result.all_events))
+    if not is_success:
+        alert_failure(settings, run_id=run_id, job=job.name, reason=reason)
+    current = steps.metadata.get("published/current", {})
+    return RunReport(
+        run_id=run_id,
+        is_success=is_success,
+        reason=reason,
+        path=Path(current.get("path", settings.data)),
+        outcome=str(current.get("outcome", "")),
+    )
+
+
+def failure_sentence(events: list[DagsterEvent]) -> str:
+    """Say in one sentence why a run failed: the checks that block, else the error that a person can mend."""
+    checks = [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    failed = [check for check in checks if not check.passed and check.severity.value == "ERROR" and check.blocking]
+    if failed:
+        told = "; ".join(
+            f"{check.asset_key.to_user_string()}: {check.check_name}"
+            + (f" ({check.description})" if check.description else "")
+            for check in failed[:5]
+        )
+        return f"{len(failed)} checks failed, so nothing was published: {told}"
+    for event in events:
+        for error in _errors(event):
+            if error.cls_name == "ThroughlineError":
+                return str(error.message).split(": ", 1)[-1].strip()
+    for event in events:
+        if event.event_type == DagsterEventType.STEP_FAILURE and event.step_failure_data.user_failure_data:
+            return str(event.step_failure_data.user_failure_data.description)
+    for event in events:
+        for error in reversed(list(_errors(event))):
+            return f"{event.step_key or 'the run'} failed with {' '.join(str(error.message).split())}"
+    return "the run failed; its log in the UI says why."
+
+
+def _errors(event: DagsterEvent) -> Iterator[Any]:
+    """The error of an event and what caused it, outermost first."""
+    data = event.event_specific_data
+    error = getattr(data, "error", None)
+    while error is not None:
+        yield error
+        error = error.cause
+
+
+class _Steps:
+    """Listens to a run's events and tells a line when a step ends."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._built: Counter[str] = Counter()
+        self._checks: dict[str, Counter[str]] = {}
+        self.metadata: dict[str, dict[str, Any]] = {}
+        self._last: dict[str, str] = {}
+
+    def hear(self, entry: Any) -> None:
+        """Take in one event."""
+        event = entry.dagster_event
+        if event is None or event.step_key is None:
+            return
+        step = event.step_key
+        if event.event_type == DagsterEventType.ASSET_MATERIALIZATION:
+            name = event.asset_key.to_user_string()
+            self.metadata[name] = {
+                key: value.value for key, value in event.step_materialization_data.materialization.metadata.items()
+            }
+            self._built[step] += 1
+            self._last[step] = name
+        elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            word = "passed" if check.passed else ("warned" if check.severity.value == "WARN" else "failed")
+            self._checks.setdefault(step, Counter())[word] += 1
+        elif event.event_type == DagsterEventType.STEP_SUCCESS:
+            self._tell(f"  {step:<34}{event.step_success_data.duration_ms / 1000:>7.1f} s  {self._told(step)}")
+        elif event.event_type == DagsterEventType.STEP_FAILURE:
+            self._tell(f"  {step:<34}{'FAILED':>9}  {self._told(step)}")
+
+    def _told(self, step: str) -> str:
+        checks = self._checks.get(step, Counter())
+        unwell = [f"{checks[word]} {word}" for word in ("warned", "failed") if checks[word]]
+        told = f"{sum(checks.values())} checks" + (f" ({', '.join(unwell)})" if unwell else "") if checks else ""
+        if self._built[step] == 1:
+            metadata = self.metadata[self._last[step]]
+            said = metadata.get("ledger") or metadata.get("outcome") or _counts(metadata)
+            return "; ".join(part for part in (said, told if unwell else "") if part)
+        return ", ".join(part for part in (f"{self._built[step]} tables" if self._built[step] else "", told) if part)
+
+
+def _counts(metadata: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{metadata[name]:,} {name.replace('_', ' ')}"
+        for name in ("rows", "scored_now")
+        if isinstance(metadata.get(name), int)
+    )
