@@ -272,13 +272,12 @@ def _write(connection: duckdb.DuckDBPyConnection, resolution: Resolution, histor
 
 
 def _arrow(connection: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
-    return connection.execute(query).to_arrow_table()
+    return connection.sql(query).to_arrow_table()
 
 
 def _single(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = connection.execute(query).fetchone()
-    assert row is not None
-    return int(row[0])
+    ((number,),) = connection.execute(query).fetchall()
+    return int(number)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
