@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dagster_project.demo import words
 from dagster_project.demo.jsonl import (
@@ -197,11 +198,12 @@ def _address(people: People, person: np.ndarray) -> pa.Array:
 def _payer_email(people: People, person: np.ndarray) -> pa.Array:
     """One payer in twelve of a company lets the invoice go to billing@, which many may share."""
     company = people.company.take(pa.array(person))
-    return where((person % 12 == 0), glue("billing@", company, ".example"), people.email.take(pa.array(person)))
+    shared = where(person % 12 == 0, glue("billing@", company, ".example"))
+    return pc.coalesce(shared, people.email.take(pa.array(person)))
 
 
 def _or_null(values: pa.Array) -> pa.Array:
-    return pa.compute.coalesce(text(values), pa.scalar("null"))
+    return pc.coalesce(text(values), pa.scalar("null"))
 
 
 def _write_customers(
@@ -408,7 +410,7 @@ def _write_charges(
     charge_id = charges.id.take(pa.array(thing))
     refund = record(
         {
-            "id": text(pa.compute.replace_substring(charge_id, "ch_", "re_")),
+            "id": text(pc.replace_substring(charge_id, "ch_", "re_")),
             "object": '"refund"',
             "amount": plain(refunded),
             "charge": text(charge_id),

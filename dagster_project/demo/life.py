@@ -419,7 +419,7 @@ def _play_use(sheet: _Sheet, *, people: People, lives: Lives, period: Period) ->
         session[of],
         at=moment,
         name="Feature Used",
-        properties={"feature": text(pick(list(words.FEATURES_USED), feature))},
+        properties={"feature": text(pick(words.FEATURES_USED, feature))},
     )
     _add_projects(sheet, session=session[is_trial], at=at[is_trial] + 45_000, share=0.18)
     _add_projects(sheet, session=session[~is_trial], at=at[~is_trial] + 45_000, share=0.04)
@@ -491,17 +491,23 @@ def _attempt_of(lives: Lives) -> np.ndarray:
 
 def _play_partings(sheet: _Sheet, *, lives: Lives) -> None:
     """Trials given up and subscriptions cancelled, with a reason."""
-    rng = sheet.rng
     leavers = np.flatnonzero(lives.gives_up < NEVER)
+    _part(sheet, name="Trial Cancelled", person=leavers, at=lives.gives_up[leavers], more={})
     subscriptions = lives.subscriptions
-    quits = subscriptions.cancels < NEVER
-    for name, person, at in (
-        ("Trial Cancelled", leavers, lives.gives_up[leavers]),
-        ("Subscription Cancelled", subscriptions.person[quits], subscriptions.cancels[quits]),
-    ):
-        session = sheet.open(person=person, at=at, touch=words.DIRECT, in_app=True)
-        reason = rng.integers(0, len(words.CANCEL_REASONS), len(person))
-        sheet.add(session, at=at, name=name, properties={"reason": text(pick(list(words.CANCEL_REASONS), reason))})
+    quits = np.flatnonzero(subscriptions.cancels < NEVER)
+    _part(
+        sheet,
+        name="Subscription Cancelled",
+        person=subscriptions.person[quits],
+        at=subscriptions.cancels[quits],
+        more={"subscription_id": text(subscriptions.subscription_id.take(pa.array(quits)))},
+    )
+
+
+def _part(sheet: _Sheet, *, name: str, person: np.ndarray, at: np.ndarray, more: dict[str, Json]) -> None:
+    session = sheet.open(person=person, at=at, touch=words.DIRECT, in_app=True)
+    reason = sheet.rng.integers(0, len(words.CANCEL_REASONS), len(person))
+    sheet.add(session, at=at, name=name, properties={"reason": text(pick(words.CANCEL_REASONS, reason)), **more})
 
 
 def _choose_devices(
