@@ -183,10 +183,12 @@ def csv_fields(contract: TableContract, header: list[str], *, fields: str) -> st
         f"c{position[c.path]} as f{i}" if c.path in position else f"null::varchar as f{i}"
         for i, c in enumerate(contract.columns)
     ]
-    content = " || ".join(
-        f"coalesce({literal(name + '=')} || length(present(c{position[name]})) || ':' || present(c{position[name]}), '')"
+    # By name and without blanks, so that neither the order of the columns nor a new empty one matters.
+    content = ", ".join(
+        f"case when present(c{position[name]}) is not null then {literal(name + '=')} || c{position[name]} end"
         for name in sorted(header)
     )
+    content = f"concat_ws(chr(31), {content})"
     new = new_headers(contract, header)
     extra = "null::json"
     if new:
@@ -237,8 +239,7 @@ def converted(column: ColumnContract, value: str, *, timezone: str) -> str:
     if kind == "date":
         if column.formats:
             return f"coalesce({', '.join(f'try_strptime({given}, {literal(f)})' for f in column.formats)})::date"
-        day = f"try_cast({given} as date)"
-        return f"case when isfinite({day}) then {day} end"
+        return f"nullif(nullif(try_cast({given} as date), date 'infinity'), date '-infinity')"
     return f"try_cast({given} as {kind})"
 
 
@@ -264,7 +265,8 @@ def _instant(column: ColumnContract, given: str, *, timezone: str) -> str:
             aware = f"case when {has_offset} then {aware} else {to_utc(f'try_cast({given} as timestamp)')} end"
         ways = [aware]
     instant = f"coalesce({', '.join(ways)})"
-    return f"case when isfinite({instant}) then {instant} end"
+    # Not `isfinite`: it would have the instant worked out twice.
+    return f"nullif(nullif({instant}, timestamp 'infinity'), timestamp '-infinity')"
 
 
 def misfit(column: ColumnContract, value: str, converted_name: str) -> str | None:
