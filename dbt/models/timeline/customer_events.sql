@@ -102,8 +102,7 @@ with
             staged
             on stitched._file_id = staged._file_id
             and stitched._row_number = staged._row_number
-            and stitched.source = staged.source
-            and stitched.source_table = staged.source_table
+            and stitched.event_key = staged.event_key
         left join sessions on stitched.session_id = sessions.session_id
         left join taxonomy on stitched.source = taxonomy.source and staged.event_name = taxonomy.event_name
         left join taxonomy as fallback on stitched.source = fallback.source and fallback.event_name = '*'

@@ -26,7 +26,11 @@ with
                 partition by stitched.session_id order by stitched.occurred_at, stitched.event_id
             ) as position,
         from stitched
-        inner join staged on stitched._file_id = staged._file_id and stitched._row_number = staged._row_number
+        inner join
+            staged
+            on stitched._file_id = staged._file_id
+            and stitched._row_number = staged._row_number
+            and stitched.event_key = staged.event_key
         where coalesce(staged.url, staged.referrer, staged.utm_source, staged.click_id_type) is not null
     ),
 
