@@ -1,0 +1,131 @@
+"""Public sets that nobody here wrote: their published facts come out of raw and of staging."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dagster_project.settings import PROJECT_ROOT
+from dagster_project.warehouse import open_warehouse
+from tests.packs.conftest import Landed, land, stage
+
+Rows = Callable[[str], list[tuple[object, ...]]]
+REFERENCE = Path(os.environ.get("THROUGHLINE_REFERENCE") or PROJECT_ROOT.parent / "shared" / "data")
+SOURCES = ("online_retail", "ravenstack")
+
+pytestmark = pytest.mark.skipif(
+    not all((REFERENCE / "inbox" / source).is_dir() for source in SOURCES),
+    reason=f"the reference data is not at {REFERENCE}; THROUGHLINE_REFERENCE says where it is",
+)
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    landed = land(tmp_path_factory.mktemp("reference") / "data", inbox=REFERENCE / "inbox", sources=SOURCES)
+    stage(landed)
+    return landed
+
+
+@pytest.fixture(scope="module")
+def facts(landed: Landed) -> Iterator[Rows]:
+    with open_warehouse(landed.settings, read_only=True) as connection:
+        yield lambda query: connection.execute(query).fetchall()
+
+
+def test_nothing_is_quarantined_dropped_or_unknown(landed: Landed) -> None:
+    files = [file for report in landed.reports.values() for file in report.files]
+    assert sum(file.rows_in for file in files) == sum(file.accepted for file in files) == 541_909 + 33_100
+    assert [report.drift for report in landed.reports.values() if report.drift] == []
+
+
+def test_online_retail_lines(facts: Rows) -> None:
+    assert facts("""
+        select
+            count(*),
+            count(distinct invoice_no),
+            count(distinct customer_id),
+            count(*) filter (customer_id is null),
+            count(*) filter (invoice_no like 'C%'),
+            count(distinct invoice_no) filter (invoice_no like 'C%'),
+            count(*) filter (invoice_no like 'A%'),
+            count(*) filter (unit_price = 0),
+            cast(sum(quantity * unit_price) as varchar),
+        from raw.online_retail__lines
+    """) == [(541_909, 25_900, 4_372, 135_080, 9_288, 3_836, 3, 2_515, "9747747.934")]
+
+
+def test_online_retail_keeps_what_was_sold_twice(facts: Rows) -> None:
+    assert facts("""
+        select sum(copies - 1) from (
+            select count(*) as copies
+            from raw.online_retail__lines
+            group by invoice_no, stock_code, description, quantity, invoice_date, unit_price, customer_id, country
+        )
+    """) == [(5_268,)]
+    assert facts("select count(distinct _row_key) from raw.online_retail__lines") == [(541_909,)]
+
+
+def test_online_retail_sales_of_known_customers(facts: Rows) -> None:
+    assert facts("""
+        select count(*), count(distinct customer_id), count(distinct invoice_no),
+            cast(sum(quantity * unit_price) as varchar)
+        from raw.online_retail__lines where customer_id is not null and quantity > 0 and unit_price > 0
+    """) == [(397_884, 4_338, 18_532, "8911407.904")]
+
+
+def test_online_retail_orders_add_up_to_the_same(facts: Rows) -> None:
+    # Orders are in whole pence: within half a penny an order.
+    assert facts("""
+        select count(*), count(distinct event_key), abs(sum(revenue) - 9747747.934) < 1
+        from staging.stg_online_retail__events
+    """) == [(25_900, 25_900, True)]
+    assert facts("""
+        select count(*), count(distinct user_id), abs(sum(revenue) - 8911407.904) < 1
+        from staging.stg_online_retail__events where event_name = 'Order Placed' and user_id is not null
+    """) == [(18_532, 4_338, True)]
+    assert facts("""
+        select event_name, count(*)
+        from staging.stg_online_retail__events where event_name in ('Order Cancelled', 'Debt Adjusted')
+        group by event_name order by 1
+    """) == [("Debt Adjusted", 3), ("Order Cancelled", 3_836)]
+
+
+def test_ravenstack_rows(facts: Rows) -> None:
+    assert facts("select count(*), round(avg(churn_flag::int), 2) from raw.ravenstack__accounts") == [(500, 0.22)]
+    assert facts("select count(*) from raw.ravenstack__subscriptions") == [(5_000,)]
+    assert facts("select count(*), count(*) - count(distinct usage_id) from raw.ravenstack__feature_usage") == [
+        (25_000, 21)
+    ]
+    assert facts("select count(*), count(*) - count(satisfaction_score) from raw.ravenstack__support_tickets") == [
+        (2_000, 825)
+    ]
+    assert facts("select count(*), count(*) - count(feedback_text_id) from raw.ravenstack__churn_events") == [
+        (600, 148)
+    ]
+
+
+def test_ravenstack_events(facts: Rows) -> None:
+    # The churn flag of an account is not its churn event: 22 % of 500 against 352.
+    assert facts("""
+        select event_name, count(*), count(distinct event_key)
+        from staging.stg_ravenstack__events
+        where event_name in
+            ('Account Signed Up', 'Account Churned', 'Feature Used', 'Satisfaction Rated', 'Ticket Solved')
+        group by event_name order by event_name
+    """) == [
+        ("Account Churned", 600, 600),
+        ("Account Signed Up", 500, 500),
+        ("Feature Used", 25_000, 25_000),
+        ("Satisfaction Rated", 1_175, 1_175),
+        ("Ticket Solved", 2_000, 2_000),
+    ]
+    assert facts("""
+        select count(*)
+        from staging.stg_ravenstack__events where event_name in ('Subscription Started', 'Trial Started')
+    """) == [(5_000,)]
+    assert facts("""
+        select count(distinct user_id) from staging.stg_ravenstack__events where event_name = 'Account Churned'
+    """) == [(352,)]
