@@ -6,14 +6,14 @@ import zlib
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 MS_PER_DAY = 86_400_000
-Json = pa.Array | str | None
+Json: TypeAlias = pa.Array | str | None
 
 
 def stream(seed: int, name: str) -> np.random.Generator:

@@ -25,9 +25,24 @@ LATE_SESSION_SHARE = 0.032
 NO_USER_AGENT_SHARE = 0.006
 # Pages that crawlers read, per page that people read.
 CRAWLED_SHARE = 0.06
+# Of monthly renewals: cards that fail for good.
+UNPAID_SHARE = 0.018
 MONTHS_AHEAD = 24
 
 TRACK, PAGE, IDENTIFY = range(3)
+NAMES = (
+    "",
+    "Signed Up",
+    "Trial Started",
+    "Project Created",
+    "Teammate Invited",
+    "Feature Used",
+    "Checkout Started",
+    "Form Error",
+    "Subscription Started",
+    "Trial Cancelled",
+    "Subscription Cancelled",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,25 +142,43 @@ def make_lives(*, seed: int, people: People, period: Period) -> Lives:
     last = np.cumsum(visits) - 1
     signs_up = np.where(joins, visit_at[last] + rng.integers(6 * MINUTE, 20 * MINUTE, count), NEVER)
     trial = np.where(joins & (rng.random(count) < 0.96), signs_up + rng.integers(3_000, 40_000, count), NEVER)
-    return _with_checkouts(rng, people=people, period=period, signs_up=signs_up, trial=trial,
-                           visit_person=visit_person, visit_at=visit_at)  # fmt: skip
+    person, tried_at, converts, in_incident = _try_to_pay(rng, people=people, period=period, trial=trial)
+    plan = rng.choice(len(words.PLANS), count, p=[p.share for p in words.PLANS])
+    return Lives(
+        signs_up=signs_up,
+        trial=trial,
+        gives_up=_give_up(rng, trial=trial, person=person, tried_at=tried_at, converts=converts),
+        attempt_person=person,
+        attempt_at=tried_at,
+        attempt_converts=converts,
+        attempt_in_incident=in_incident,
+        attempt_plan=plan[person],
+        visit_person=visit_person,
+        visit_at=visit_at,
+        subscriptions=_subscriptions(
+            rng,
+            people=people,
+            period=period,
+            person=person[converts],
+            at=tried_at[converts] + rng.integers(60_000, 240_000, int(converts.sum())),
+            plan=plan,
+        ),
+    )
 
 
-def _with_checkouts(
-    rng: np.random.Generator,
-    *,
-    people: People,
-    period: Period,
-    signs_up: np.ndarray,
-    trial: np.ndarray,
-    visit_person: np.ndarray,
-    visit_at: np.ndarray,
-) -> Lives:
-    """Add checkout attempts (with retries), subscriptions, and trials given up."""
+def _try_to_pay(
+    rng: np.random.Generator, *, people: People, period: Period, trial: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Checkout attempts of people on trial; some who fail try again.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Person, instant, whether the attempt succeeds, whether it fell into the incident.
+    """
     starts, ends = incident(period)
     on_trial = np.flatnonzero(trial < period.end)
-    wants = rng.random(len(on_trial)) < _chance(0.55 + 0.8 * people.engagement[on_trial])
-    person = on_trial[wants]
+    person = on_trial[rng.random(len(on_trial)) < _chance(0.55 + 0.8 * people.engagement[on_trial])]
     wait = np.clip(rng.gamma(2.2, 2.6, len(person)), 0.05, TRIAL_DAYS - 0.6) * MS_PER_DAY
     at = local_moment(rng, day_ms=trial[person] + wait.astype(np.int64), offset=people.offset[person])
     at = np.maximum(at, trial[person] + rng.integers(20, 300, len(person)) * MINUTE)
@@ -158,35 +191,20 @@ def _with_checkouts(
         again = ~converts & (rng.random(len(person)) < RETRY)
         pause = (rng.uniform(0.05, 2.5, int(again.sum())) * MS_PER_DAY).astype(np.int64)
         person, at = person[again], at[again] + pause
-    attempt_person, attempt_at, attempt_converts, in_incident = (np.concatenate(c) for c in zip(*tried, strict=True))
-    plan_of = rng.choice(len(words.PLANS), len(people), p=[p.share for p in words.PLANS])
-    last_attempt = np.zeros(len(people), np.int64)
-    np.maximum.at(last_attempt, attempt_person, attempt_at)
-    pays = np.zeros(len(people), bool)
-    pays[attempt_person[attempt_converts]] = True
-    cancels = (trial < NEVER) & ~pays & (rng.random(len(people)) < 0.62)
-    late_choice = trial + (np.maximum(0.3, TRIAL_DAYS * rng.beta(3, 1.2, len(people))) * MS_PER_DAY).astype(np.int64)
-    gives_up = np.where(cancels, np.maximum(late_choice, last_attempt + 30 * MINUTE), NEVER)
-    return Lives(
-        signs_up=signs_up,
-        trial=trial,
-        gives_up=gives_up,
-        attempt_person=attempt_person,
-        attempt_at=attempt_at,
-        attempt_converts=attempt_converts,
-        attempt_in_incident=in_incident,
-        attempt_plan=plan_of[attempt_person],
-        visit_person=visit_person,
-        visit_at=visit_at,
-        subscriptions=_subscriptions(
-            rng,
-            people=people,
-            period=period,
-            person=attempt_person[attempt_converts],
-            at=attempt_at[attempt_converts] + rng.integers(60_000, 240_000, int(attempt_converts.sum())),
-            plan=plan_of,
-        ),
-    )
+    return tuple(np.concatenate(column) for column in zip(*tried, strict=True))
+
+
+def _give_up(
+    rng: np.random.Generator, *, trial: np.ndarray, person: np.ndarray, tried_at: np.ndarray, converts: np.ndarray
+) -> np.ndarray:
+    """When people cancel their trial: most who never pay do, near its end and after their last attempt."""
+    last_attempt = np.zeros(len(trial), np.int64)
+    np.maximum.at(last_attempt, person, tried_at)
+    pays = np.zeros(len(trial), bool)
+    pays[person[converts]] = True
+    cancels = (trial < NEVER) & ~pays & (rng.random(len(trial)) < 0.62)
+    chosen = trial + (np.maximum(0.3, TRIAL_DAYS * rng.beta(3, 1.2, len(trial))) * MS_PER_DAY).astype(np.int64)
+    return np.where(cancels, np.maximum(chosen, last_attempt + 30 * MINUTE), NEVER)
 
 
 def _subscriptions(
@@ -197,7 +215,7 @@ def _subscriptions(
     person, at = person[known], at[known]
     count = len(person)
     leaves_after = np.minimum(rng.geometric(_chance(-2.4 - 0.5 * people.engagement[person])), MONTHS_AHEAD)
-    declines = rng.random((count, MONTHS_AHEAD)) < 0.018
+    declines = rng.random((count, MONTHS_AHEAD)) < UNPAID_SHARE
     unpaid = np.where(declines.any(axis=1), declines.argmax(axis=1) + 1, MONTHS_AHEAD + 1)
     is_unpaid = unpaid < leaves_after
     month = np.minimum(unpaid, leaves_after)
@@ -238,7 +256,6 @@ class _Sheet:
                 "at": at,
                 "touch": np.broadcast_to(touch, size),
                 "in_app": np.full(size, in_app),
-                "device": np.full(size, -1),
             }
         )
         self.count += size
@@ -298,29 +315,14 @@ class _Sheet:
         self.add(session[owner], at=moment, page=page, is_landing=place == 0, is_known=known, kind=PAGE)
 
 
-NAMES = (
-    "",
-    "Signed Up",
-    "Trial Started",
-    "Project Created",
-    "Teammate Invited",
-    "Feature Used",
-    "Checkout Started",
-    "Form Error",
-    "Subscription Started",
-    "Trial Cancelled",
-    "Subscription Cancelled",
-)
-
-
 def make_events(*, seed: int, people: People, devices: Devices, lives: Lives, period: Period) -> Events:
     """Play everyone's sessions."""
     sheet = _Sheet(stream(seed, "events"))
     _play_visits(sheet, people=people, lives=lives)
     _play_use(sheet, people=people, lives=lives, period=period)
-    _play_checkouts(sheet, people=people, lives=lives)
+    _play_checkouts(sheet, lives=lives)
     _play_partings(sheet, lives=lives)
-    return _delivered(sheet, seed=seed, people=people, devices=devices, lives=lives, period=period)
+    return _delivered(sheet, seed=seed, devices=devices, period=period)
 
 
 def _landing(touch: np.ndarray) -> np.ndarray:
@@ -383,28 +385,9 @@ def _add_projects(sheet: _Sheet, *, session: np.ndarray, at: np.ndarray, share: 
 
 
 def _play_use(sheet: _Sheet, *, people: People, lives: Lives, period: Period) -> None:
-    """Working sessions during the trial and while subscribed; visits to docs and blog in between."""
+    """Sessions during the trial and while subscribed: nine in ten are work, the others reading."""
     rng = sheet.rng
-    trial = np.flatnonzero(lives.trial < period.end)
-    subscriptions = lives.subscriptions
-    person = np.concatenate([trial, subscriptions.person])
-    since = np.concatenate([lives.trial[trial] + HOUR, subscriptions.starts + HOUR])
-    until = np.concatenate(
-        [np.minimum(lives.trial[trial] + TRIAL_DAYS * MS_PER_DAY, lives.gives_up[trial]), subscriptions.ends]
-    )
-    until = np.minimum(until, period.end)
-    is_trial = np.arange(len(person)) < len(trial)
-    days = np.maximum(0, (until - since) / MS_PER_DAY)
-    # Drawn above the weekday curve, then thinned by it.
-    rate = np.exp(-0.75 + 0.45 * people.engagement[person]) * np.where(is_trial, 1.25, 0.9)
-    owner, _ = spread(rng.poisson(np.minimum(rate, 2.5) * days))
-    spent = rng.random(len(owner)) ** np.where(is_trial[owner], 1.35, 1.0)
-    day = since[owner] + (spent * (until - since)[owner]).astype(np.int64)
-    at = local_moment(rng, day_ms=day, offset=people.offset[person[owner]])
-    keep = rng.random(len(at)) < WEEKDAY_WEIGHTS[weekday(at + people.offset[person[owner]])] / WEEKDAY_WEIGHTS.max()
-    keep &= (at > since[owner]) & (at < until[owner])
-    owner, at = owner[keep], at[keep]
-    person, is_trial = person[owner], is_trial[owner]
+    person, at, is_trial = _days_of_use(rng, people=people, lives=lives, period=period)
     reads = rng.random(len(at)) < 0.10
     _play_reading(sheet, person=person[reads], at=at[reads])
     person, at, is_trial = person[~reads], at[~reads], is_trial[~reads]
@@ -414,17 +397,36 @@ def _play_use(sheet: _Sheet, *, people: People, lives: Lives, period: Period) ->
     gap = rng.exponential(150_000, len(of)) + 2_000
     total = np.cumsum(gap)
     moment = at[of] + (total - np.repeat(total[np.cumsum(counts) - counts], counts)).astype(np.int64)
-    feature = rng.choice(len(words.FEATURES_USED), len(of), p=np.array([24, 16, 9, 15, 11, 6, 7, 5, 7]) / 100)
-    sheet.add(
-        session[of],
-        at=moment,
-        name="Feature Used",
-        properties={"feature": text(pick(words.FEATURES_USED, feature))},
-    )
+    feature = rng.choice(len(words.FEATURES_USED), len(of), p=words.FEATURE_SHARES)
+    used = {"feature": text(pick(words.FEATURES_USED, feature))}
+    sheet.add(session[of], at=moment, name="Feature Used", properties=used)
     _add_projects(sheet, session=session[is_trial], at=at[is_trial] + 45_000, share=0.18)
     _add_projects(sheet, session=session[~is_trial], at=at[~is_trial] + 45_000, share=0.04)
     invites = rng.random(len(session)) < np.where(is_trial, 0.10, 0.02)
     sheet.add(session[invites], at=at[invites] + 95_000, name="Teammate Invited")
+
+
+def _days_of_use(
+    rng: np.random.Generator, *, people: People, lives: Lives, period: Period
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Who uses Lumen when, and whether on trial: the engaged more often, everybody less at weekends."""
+    trial = np.flatnonzero(lives.trial < period.end)
+    subscriptions = lives.subscriptions
+    trial_ends = np.minimum(lives.trial[trial] + TRIAL_DAYS * MS_PER_DAY, lives.gives_up[trial])
+    person = np.concatenate([trial, subscriptions.person])
+    since = np.concatenate([lives.trial[trial], subscriptions.starts]) + HOUR
+    until = np.minimum(np.concatenate([trial_ends, subscriptions.ends]), period.end)
+    is_trial = np.arange(len(person)) < len(trial)
+    days = np.maximum(0, (until - since) / MS_PER_DAY)
+    # Drawn at the rate of the busiest weekday, then thinned by the weekday's weight.
+    rate = np.exp(-0.75 + 0.45 * people.engagement[person]) * np.where(is_trial, 1.25, 0.9)
+    owner, _ = spread(rng.poisson(np.minimum(rate, 2.5) * days))
+    spent = rng.random(len(owner)) ** np.where(is_trial[owner], 1.35, 1.0)
+    offset = people.offset[person[owner]]
+    at = local_moment(rng, day_ms=since[owner] + (spent * (until - since)[owner]).astype(np.int64), offset=offset)
+    keep = rng.random(len(at)) < WEEKDAY_WEIGHTS[weekday(at + offset)] / WEEKDAY_WEIGHTS.max()
+    keep &= (at > since[owner]) & (at < until[owner])
+    return person[owner][keep], at[keep], is_trial[owner][keep]
 
 
 def _play_reading(sheet: _Sheet, *, person: np.ndarray, at: np.ndarray) -> None:
@@ -438,7 +440,7 @@ def _play_reading(sheet: _Sheet, *, person: np.ndarray, at: np.ndarray) -> None:
     )
 
 
-def _play_checkouts(sheet: _Sheet, *, people: People, lives: Lives) -> None:
+def _play_checkouts(sheet: _Sheet, *, lives: Lives) -> None:
     """Pricing page, checkout, form errors, and the subscription when it succeeds."""
     rng = sheet.rng
     person, at, plan = lives.attempt_person, lives.attempt_at, lives.attempt_plan
@@ -520,7 +522,7 @@ def _choose_devices(
     return np.where(devices.is_app[device] & ~in_app, devices.pair_device[first], device)
 
 
-def _delivered(sheet: _Sheet, *, seed: int, people: People, devices: Devices, lives: Lives, period: Period) -> Events:
+def _delivered(sheet: _Sheet, *, seed: int, devices: Devices, period: Period) -> Events:
     """Choose devices, add log-ins and robots, and what a session's delivery will suffer."""
     rng = stream(seed, "delivery")
     session = {k: np.concatenate([s[k] for s in sheet.sessions]) for k in sheet.sessions[0]}

@@ -35,6 +35,7 @@ DUPLICATE_SHARE = 0.01
 RESENT_SHARE = 0.003
 ROWS_AT_ONCE = 200_000
 SITE, APP_SITE, TEST_SITE = "https://www.lumen.example", "https://app.lumen.example", "https://staging.lumen.example"
+CHECKOUT_SITE = "https://checkout.stripe.com/"
 # Where in the app each kind of event happens.
 PATHS = [
     "/checkout" if name in ("Checkout Started", "Form Error", "Subscription Started") else "/board" for name in NAMES
@@ -53,7 +54,7 @@ class _Calls:
     message_id: pa.Array
 
 
-def _deliver(*, seed: int, events: Events, devices: Devices, period: Period) -> _Calls:
+def _deliver(*, seed: int, events: Events, period: Period) -> _Calls:
     """Say when each call was sent and received; add the repeats."""
     rng = stream(seed, "segment")
     count = len(events.at)
@@ -149,6 +150,7 @@ class _Landings:
 
 
 def _landings(rng: np.random.Generator, touch: np.ndarray) -> _Landings:
+    """Draw the landing of each session from its touch."""
     queries: list[str | None] = []
     campaigns: list[str | None] = []
     for t in words.TOUCHES:
@@ -170,6 +172,23 @@ def _landings(rng: np.random.Generator, touch: np.ndarray) -> _Landings:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _World:
+    """What the lines are written from."""
+
+    people: People
+    devices: Devices
+    lives: Lives
+    events: Events
+    calls: _Calls
+    landings: _Landings
+    bare_context: pa.Array
+    context: pa.Array
+    robot_context: pa.Array
+    robot_id: pa.Array
+    leaks: np.ndarray
+
+
 def write_segment(
     *, seed: int, people: People, devices: Devices, lives: Lives, events: Events, period: Period, out: Path, start: date
 ) -> dict[str, int]:
@@ -181,136 +200,128 @@ def write_segment(
         Rows by table.
     """
     rng = stream(seed, "context")
-    calls = _deliver(seed=seed, events=events, devices=devices, period=period)
-    bare, full = _device_context(devices, people)
+    calls = _deliver(seed=seed, events=events, period=period)
+    bare_context, context = _device_context(devices, people)
     robot_context, robot_id = _robot_context(rng, np.maximum(events.session_robot, 0))
-    landings = _landings(rng, events.session_touch)
-    # A reader's own address sometimes stands in a link from a mail; landing must take it out.
-    leaks = rng.random(len(events.session_touch)) < 0.01
-    files = {kind: DailyFiles(out, source="segment", table=table, start=start) for kind, table in TABLES}
-    kinds = events.kind[calls.event]
-    for kind, _ in TABLES:
-        mine = np.flatnonzero(kinds == kind)
+    world = _World(
+        people=people,
+        devices=devices,
+        lives=lives,
+        events=events,
+        calls=calls,
+        landings=_landings(rng, events.session_touch),
+        bare_context=bare_context,
+        context=context,
+        robot_context=robot_context,
+        robot_id=robot_id,
+        # A reader's own address sometimes stands in a link from a mail; landing must take it out.
+        leaks=rng.random(len(events.session_touch)) < 0.02,
+    )
+    written = {}
+    for kind, table in TABLES:
+        files = DailyFiles(out, source="segment", table=table, start=start)
+        mine = np.flatnonzero(events.kind[calls.event] == kind)
         for at in range(0, len(mine), ROWS_AT_ONCE):
             rows = mine[at : at + ROWS_AT_ONCE]
-            event = calls.event[rows]
-            session = events.session[event]
-            person, device = events.session_person[session], events.session_device[session]
-            robot = events.session_robot[session] >= 0
-            take = pa.array(np.maximum(device, 0))
-            agent = where(events.session_no_agent[session], bare.take(take), full.take(take))
-            context = where(robot, robot_context.take(pa.array(session)), agent)
-            anonymous = where(robot, robot_id.take(pa.array(session)), devices.anonymous_id.take(take))
-            landed = events.is_landing[event]
-            app = np.where(device >= 0, devices.is_app[np.maximum(device, 0)], False)
-            page, campaign = _page(
-                events, event=event, landings=landings, landed=landed, app=app, people=people, leaks=leaks
-            )
-            consent = _consent(np.maximum(person, -1), events.at[event], people)
-            parts = [
-                context,
-                glue('"page":', where(app, None, page)),
-                glue('"campaign":', campaign),
-                glue('"consent":', consent),
-            ]
-            joined = listed(*parts, separator=",")
-            skew = np.where(device >= 0, devices.skew[np.maximum(device, 0)], 0)
-            known = events.is_known[event] & (person >= 0)
-            lines = record(
-                {
-                    "type": f'"{("track", "page", "identify")[kind]}"',
-                    "channel": '"client"',
-                    "messageId": text(calls.message_id.take(pa.array(rows))),
-                    "anonymousId": text(anonymous),
-                    "userId": where(known, text(people.user_id.take(pa.array(np.maximum(person, 0)))), "null"),
-                    **_payload(kind, events=events, event=event, person=person, page=page, people=people, lives=lives),
-                    "context": glue("{", joined, "}"),
-                    "integrations": "{}",
-                    "originalTimestamp": instant(events.at[event] + skew),
-                    "sentAt": instant(calls.sent[rows] + skew),
-                    "receivedAt": instant(calls.received[rows]),
-                    # Segment's own correction: receivedAt - (sentAt - originalTimestamp).
-                    "timestamp": instant(calls.received[rows] - (calls.sent[rows] - events.at[event])),
-                }
-            )
-            files[kind].write(day=(calls.received[rows] - period.start) // MS_PER_DAY, lines=lines)
-    for file in files.values():
-        file.close()
-    return {table: files[kind].rows for kind, table in TABLES}
+            day = (calls.received[rows] - period.start) // MS_PER_DAY
+            files.write(day=day, lines=_lines(world, kind=kind, rows=rows))
+        files.close()
+        written[table] = files.rows
+    return written
 
 
-def _page(
-    events: Events,
-    *,
-    event: np.ndarray,
-    landings: _Landings,
-    landed: np.ndarray,
-    app: np.ndarray,
-    people: People,
-    leaks: np.ndarray,
-) -> tuple[pa.Array, pa.Array]:
-    """The page object of a call, and the campaign object of its landing page."""
-    number = events.page[event]
-    session = pa.array(events.session[event])
-    path = where(number >= 0, pick([p.path for p in words.PAGES], number), pick(PATHS, events.name[event]))
-    signing_up = (events.name[event] == SIGNED_UP) | ((events.name[event] == FORM_ERROR) & ~events.is_known[event])
-    path = where(signing_up, "/signup", path)
-    title = where(number >= 0, pick([p.title for p in words.PAGES], number), "Lumen")
-    person = events.session_person[events.session[event]]
-    mail = people.email.take(pa.array(np.maximum(person, 0)))
-    leak = glue("?email=", pc.replace_substring(mail, "@", "%40"))
-    leaking = leaks[events.session[event]] & (number == words.DOCS) & (person >= 0) & ~landed
-    query = where(landed, landings.query.take(session), where(leaking, leak))
-    search = pc.coalesce(query, pa.scalar(""))
-    staff = events.session_robot[events.session[event]] == words.STAFF
-    site = where(staff, TEST_SITE, where(number >= 0, SITE, APP_SITE))
-    inner = where(
-        number == words.WELCOME, "https://checkout.stripe.com/", where(number >= 0, SITE + "/", APP_SITE + "/")
+def _lines(world: _World, *, kind: int, rows: np.ndarray) -> pa.Array:
+    """Some calls of one kind as JSON lines."""
+    events, calls = world.events, world.calls
+    event = calls.event[rows]
+    session = events.session[event]
+    person, device = events.session_person[session], np.maximum(events.session_device[session], 0)
+    is_robot = events.session_robot[session] >= 0
+    of_device, of_session = pa.array(device), pa.array(session)
+    page = _page(world, event=event)
+    is_app = world.devices.is_app[device] & ~is_robot
+    context = where(
+        is_robot,
+        world.robot_context.take(of_session),
+        where(events.session_no_agent[session], world.bare_context.take(of_device), world.context.take(of_device)),
     )
-    referrer = where(landed, pc.coalesce(landings.referrer.take(session), pa.scalar("")), inner)
-    page = record(
+    landed = events.is_landing[event] & ~is_app
+    parts = [
+        context,
+        glue('"page":', where(is_app, None, page)),
+        glue('"campaign":', where(landed, world.landings.campaign.take(of_session))),
+        glue('"consent":', _consent(person, events.at[event], world.people)),
+    ]
+    skew = np.where(is_robot, 0, world.devices.skew[device])
+    user = text(world.people.user_id.take(pa.array(np.maximum(person, 0))))
+    return record(
+        {
+            "type": f'"{("track", "page", "identify")[kind]}"',
+            "channel": '"client"',
+            "messageId": text(calls.message_id.take(pa.array(rows))),
+            "anonymousId": text(
+                where(is_robot, world.robot_id.take(of_session), world.devices.anonymous_id.take(of_device))
+            ),
+            "userId": where(events.is_known[event] & (person >= 0), user, "null"),
+            **_payload(world, kind=kind, event=event, page=page),
+            "context": glue("{", listed(*parts, separator=","), "}"),
+            "integrations": "{}",
+            "originalTimestamp": instant(events.at[event] + skew),
+            "sentAt": instant(calls.sent[rows] + skew),
+            "receivedAt": instant(calls.received[rows]),
+            # Segment's own correction: receivedAt - (sentAt - originalTimestamp).
+            "timestamp": instant(calls.received[rows] - (calls.sent[rows] - events.at[event])),
+        }
+    )
+
+
+def _page(world: _World, *, event: np.ndarray) -> pa.Array:
+    """The page object of each call."""
+    events = world.events
+    number, session = events.page[event], events.session[event]
+    name, landed = events.name[event], events.is_landing[event]
+    person = events.session_person[session]
+    on_site = number >= 0
+    signing_up = (name == SIGNED_UP) | ((name == FORM_ERROR) & ~events.is_known[event])
+    path = where(on_site, pick([p.path for p in words.PAGES], number), where(signing_up, "/signup", pick(PATHS, name)))
+    address = pc.replace_substring(world.people.email.take(pa.array(np.maximum(person, 0))), "@", "%40")
+    leaking = world.leaks[session] & (number == words.DOCS) & (person >= 0)
+    query = where(landed, world.landings.query.take(pa.array(session)), where(leaking, glue("?email=", address)))
+    search = pc.coalesce(query, pa.scalar(""))
+    site = where(events.session_robot[session] == words.STAFF, TEST_SITE, where(on_site, SITE, APP_SITE))
+    came_from = where(number == words.WELCOME, CHECKOUT_SITE, glue(site, "/"))
+    outside = pc.coalesce(world.landings.referrer.take(pa.array(session)), pa.scalar(""))
+    return record(
         {
             "path": text(path),
-            "referrer": text(referrer),
+            "referrer": text(where(landed, outside, came_from)),
             "search": text(search),
-            "title": text(title),
+            "title": text(where(on_site, pick([p.title for p in words.PAGES], number), "Lumen")),
             "url": text(glue(site, path, search)),
         }
     )
-    return page, where(landed & ~app, landings.campaign.take(session))
 
 
-def _payload(
-    kind: int,
-    *,
-    events: Events,
-    event: np.ndarray,
-    person: np.ndarray,
-    page: pa.Array,
-    people: People,
-    lives: Lives,
-) -> dict[str, pa.Array]:
+def _payload(world: _World, *, kind: int, event: np.ndarray, page: pa.Array) -> dict[str, pa.Array]:
     """What distinguishes a track, a page and an identify call."""
+    events, people = world.events, world.people
     if kind == TRACK:
         return {
-            "event": text(pick(list(NAMES), events.name[event])),
+            "event": text(pick(NAMES, events.name[event])),
             "properties": events.properties.take(pa.array(event)),
         }
     if kind == PAGE:
         return {"name": text(pick([p.name for p in words.PAGES], events.page[event])), "properties": page}
+    person = events.session_person[events.session[event]]
     who = pa.array(person)
     company = people.company.take(who)
-    traits = record(
-        {
-            "email": text(people.email.take(who)),
-            "name": text(people.name.take(who)),
-            "phone": text(people.phone.take(who)),
-            "company": where(
-                pc.is_valid(company).to_numpy(zero_copy_only=False),
-                record({"id": text(glue("co_", company)), "name": text(company)}),
-            ),
-            "address": record({"country": text(pick([z.country for z in words.ZONES], people.zone[person]))}),
-            "createdAt": instant(lives.signs_up[person]),
-        }
-    )
-    return {"traits": traits}
+    has_company = pc.is_valid(company).to_numpy(zero_copy_only=False)
+    traits = {
+        "email": text(people.email.take(who)),
+        "name": text(people.name.take(who)),
+        "phone": text(people.phone.take(who)),
+        "company": where(has_company, record({"id": text(glue("co_", company)), "name": text(company)})),
+        "address": record({"country": text(pick([z.country for z in words.ZONES], people.zone[person]))}),
+        "createdAt": instant(world.lives.signs_up[person]),
+    }
+    return {"traits": record(traits)}

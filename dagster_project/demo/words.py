@@ -195,6 +195,7 @@ PLANS = (
 )
 
 FEATURES_USED = ("board", "timeline", "gantt", "comments", "calendar", "automations", "reports", "export", "files")
+FEATURE_SHARES = (0.24, 0.16, 0.09, 0.15, 0.11, 0.06, 0.07, 0.05, 0.07)
 
 # Error code and wording, as the forms show them.
 CHECKOUT_ERRORS = (
