@@ -70,7 +70,7 @@ def score_new_messages(connection: duckdb.DuckDBPyConnection, *, as_of: datetime
         "delete from timeline.message_signals where model <> ? or text_id not in (select text_id from wanted_texts)",
         [model],
     )
-    texts = connection.execute(_NEW).to_arrow_table()
+    texts = connection.sql(_NEW).to_arrow_table()
     scores = score_messages(texts["text"])
     scored = texts.select(["text_id"]).append_column("compound", scores["compound"])
     scored = scored.append_column("sentiment_label", scores["label"])

@@ -168,7 +168,11 @@ def _invoke(arguments: list[str], *, nodes: Sequence[str] | None = None) -> dbtR
     if nodes is None:
         return dbtRunner().invoke(arguments)
     manifest = Manifest.from_msgpack((PREPARED / _PARSED).read_bytes())
-    chosen = ["fqn:" + ".".join(manifest.nodes[node].fqn) for node in nodes]
+    # Parsing would do it: models look up the contracts of their sources in the graph.
+    manifest.build_flat_graph()
+    # By type as well: the seed `journeys` has the name of a folder of models.
+    wanted = [manifest.nodes[node] for node in nodes]
+    chosen = [f"fqn:{'.'.join(node.fqn)},resource_type:{node.resource_type}" for node in wanted]
     return dbtRunner(manifest=manifest).invoke([*arguments, "--select", *chosen])
 
 
