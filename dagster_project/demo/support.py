@@ -50,19 +50,6 @@ FIRST_TICKET, FIRST_COMMENT, FIRST_USER, FIRST_RATING, FIRST_AGENT = (
     381_000_000_001,
 )
 GOOD, BAD, MIXED, PLAIN = range(4)
-# Moods by theme: positive, negative, mixed, matter-of-fact.
-MOODS = np.array(
-    [
-        [0.08, 0.46, 0.20, 0.26],
-        [0.03, 0.62, 0.19, 0.16],
-        [0.10, 0.42, 0.20, 0.28],
-        [0.07, 0.52, 0.24, 0.17],
-        [0.40, 0.07, 0.15, 0.38],
-        [0.44, 0.08, 0.22, 0.26],
-        [0.16, 0.30, 0.26, 0.28],
-        [0.06, 0.54, 0.22, 0.18],
-    ]
-)
 CUSTOMER, AGENT = range(2)
 
 
@@ -125,51 +112,53 @@ def _tickets(rng: np.random.Generator, *, people: People, lives: Lives, period: 
     """Who asks what, and when: people on trial, subscribers, people whose checkout broke, and a few strangers."""
     trial = np.flatnonzero(lives.trial < period.end)
     subscriptions = lives.subscriptions
-    months = np.clip(np.minimum(subscriptions.ends, period.end) - subscriptions.starts, 0, None) / (30 * MS_PER_DAY)
-    asks_on_trial = rng.poisson(TICKETS_PER_TRIAL, len(trial))
-    asks_later = rng.poisson(TICKETS_PER_MONTH * months)
-    first, _ = spread(asks_on_trial)
-    second, _ = spread(asks_later)
+    length = np.clip(np.minimum(subscriptions.ends, period.end) - subscriptions.starts, 0, None)
+    first, _ = spread(rng.poisson(TICKETS_PER_TRIAL, len(trial)))
+    second, _ = spread(rng.poisson(TICKETS_PER_MONTH * length / (30 * MS_PER_DAY)))
     broken = np.flatnonzero(lives.attempt_in_incident & ~lives.attempt_converts)
     broken = broken[rng.random(len(broken)) < INCIDENT_TICKET_SHARE]
     strangers = np.flatnonzero(rng.random(len(people)) < OTHER_TICKET_SHARE)
+    groups = np.repeat(np.arange(4), [len(first), len(second), len(broken), len(strangers)])
     person = np.concatenate([trial[first], subscriptions.person[second], lives.attempt_person[broken], strangers])
-    length = np.minimum(subscriptions.ends, period.end)[second] - subscriptions.starts[second]
-    at = np.concatenate(
+    since = np.concatenate(
         [
-            lives.trial[trial[first]] + (rng.random(len(first)) ** 1.3 * TRIAL_DAYS * MS_PER_DAY).astype(np.int64),
-            subscriptions.starts[second] + (rng.random(len(second)) * length).astype(np.int64),
-            lives.attempt_at[broken],
-            people.arrives[strangers] + (rng.random(len(strangers)) * 3 * MS_PER_DAY).astype(np.int64),
+            lives.trial[trial[first]],
+            subscriptions.starts[second],
+            lives.attempt_at[broken] + 10 * 60_000,
+            people.arrives[strangers],
         ]
     )
-    is_broken = np.repeat([False, True, False], [len(first) + len(second), len(broken), len(strangers)])
+    within = np.select([groups == 0, groups == 2, groups == 3], [TRIAL_DAYS * MS_PER_DAY, 3 * HOUR, 3 * MS_PER_DAY], 0)
+    within[groups == 1] = length[second]
+    at = since + (rng.random(len(person)) ** np.where(groups == 0, 1.3, 1.0) * within).astype(np.int64)
     moment = local_moment(rng, day_ms=at, offset=people.offset[person])
-    at = np.where(is_broken, at + rng.integers(600_000, 3 * HOUR, len(at)), np.maximum(moment, at))
-    on_trial_mix = np.array([0.08, 0.06, 0.20, 0.13, 0.28, 0.12, 0.05, 0.08])
-    later_mix = np.array([0.22, 0.01, 0.10, 0.19, 0.15, 0.16, 0.07, 0.10])
-    mix = np.where((np.arange(len(person)) < len(first))[:, None], on_trial_mix, later_mix)
-    theme = (rng.random((len(person), 1)) > np.cumsum(mix, axis=1)).sum(axis=1)
-    theme = np.where(is_broken, words.CHECKOUT, np.minimum(theme, len(words.THEMES) - 1))
-    mood = np.minimum((rng.random((len(person), 1)) > np.cumsum(MOODS[theme], axis=1)).sum(axis=1), PLAIN)
+    at = np.where(groups == 2, at, np.maximum(moment, at))
+    mixes = np.array([[t.trial_share for t in words.THEMES], [t.later_share for t in words.THEMES]])
+    theme = np.where(groups == 2, words.CHECKOUT, _draw(rng, mixes[np.where(groups == 0, 0, 1)]))
+    mood = _draw(rng, np.array([t.moods for t in words.THEMES])[theme])
     kept = np.flatnonzero((at < period.end) & (at >= period.start))
     order = kept[np.argsort(at[kept], kind="stable")]
-    count = len(order)
-    helped = rng.random(count) < np.select([mood[order] == GOOD, mood[order] == BAD], [0.93, 0.68], 0.85)
+    person, theme, mood, count = person[order], theme[order], mood[order], len(order)
     never = np.full(count, NEVER)
     return _Tickets(
-        person=person[order],
-        theme=theme[order],
-        mood=mood[order],
+        person=person,
+        theme=theme,
+        mood=mood,
         opened=at[order],
         agent=rng.integers(0, len(words.AGENTS), count),
         turns=rng.choice([1, 2, 3], count, p=[0.62, 0.28, 0.10]),
-        is_helped=helped,
+        is_helped=rng.random(count) < np.select([mood == GOOD, mood == BAD], [0.93, 0.68], 0.85),
         solved=never,
         reopened=never,
         solved_again=never,
         urgent=never,
     )
+
+
+def _draw(rng: np.random.Generator, shares: np.ndarray) -> np.ndarray:
+    """Draw a column for each row, by the row's shares."""
+    drawn = (rng.random((len(shares), 1)) > np.cumsum(shares, axis=1)).sum(axis=1)
+    return np.minimum(drawn, shares.shape[1] - 1)
 
 
 def _fill(rng: np.random.Generator, lines: pa.Array, *, tickets: _Tickets, of: np.ndarray, people: People) -> pa.Array:
@@ -206,10 +195,9 @@ def _say(rng: np.random.Generator, *parts: tuple[tuple[str, ...], float], count:
     said = []
     for lines, share in parts:
         chosen = np.where(rng.random(count) < share, rng.integers(0, len(lines), count), -1)
-        line = pick(list(lines), chosen)
+        line = pick(lines, chosen)
         said.append(where(_has(line), line))
-    joined = listed(*said, separator=" ")
-    return joined
+    return listed(*said, separator=" ")
 
 
 def _by_group(groups: np.ndarray, makers: dict[int, pa.Array]) -> pa.Array:
@@ -225,7 +213,7 @@ def _first_messages(rng: np.random.Generator, tickets: _Tickets, people: People)
     count = len(tickets.person)
     matter = _by_group(
         tickets.theme,
-        {t: pick(list(theme[2]), rng.integers(0, len(theme[2]), count)) for t, theme in enumerate(words.THEMES)},
+        {t: pick(theme.matters, rng.integers(0, len(theme.matters), count)) for t, theme in enumerate(words.THEMES)},
     )
     feeling = _by_group(
         tickets.mood,
@@ -247,14 +235,10 @@ def _first_messages(rng: np.random.Generator, tickets: _Tickets, people: People)
     )
     feeling_first = rng.random(count) < 0.3
     one, two = where(feeling_first, feeling, matter), where(feeling_first, matter, feeling)
-    lines = [where(_has(p), p) for p in (one, two, detail)]
-    middle = listed(*lines, separator=" ")
-    signed = where(
-        _has(closing),
-        glue(closing, "\n", pc.list_element(pc.split_pattern(people.name.take(pa.array(tickets.person)), " "), 0)),
-    )
-    greeted = where(_has(opening), opening)
-    whole = listed(greeted, middle, signed, separator="\n")
+    middle = listed(*(where(_has(line), line) for line in (one, two, detail)), separator=" ")
+    first_name = pc.list_element(pc.split_pattern(people.name.take(pa.array(tickets.person)), " "), 0)
+    signed = where(_has(closing), glue(closing, "\n", first_name))
+    whole = listed(where(_has(opening), opening), middle, signed, separator="\n")
     return _fill(rng, whole, tickets=tickets, of=np.arange(count), people=people)
 
 
@@ -432,7 +416,7 @@ def _write_tickets(
     description = comments.body.take(pa.array(first))
     subjects = _by_group(
         tickets.theme,
-        {t: pick(list(s[1]), (everyone * 5 + tickets.person) % len(s[1])) for t, s in enumerate(words.THEMES)},
+        {t: pick(s.subjects, (everyone * 5 + tickets.person) % len(s.subjects)) for t, s in enumerate(words.THEMES)},
     )
     month = (tickets.opened // MS_PER_DAY).astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12
     for name, value in (
@@ -443,7 +427,7 @@ def _write_tickets(
         subjects = _replace(subjects, name, value)
     escalated = at >= tickets.urgent[thing]
     usual = np.where(tickets.mood[thing] == BAD, "high", "normal")
-    tag = pick([f'["{t[0].replace(" ", "_")}"]' for t in words.THEMES], theme)
+    tag = pick([f'["{t.name.replace(" ", "_")}"]' for t in words.THEMES], theme)
     number = plain(FIRST_TICKET + thing)
     fields: dict[str, Json] = {
         "id": number,

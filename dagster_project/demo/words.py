@@ -211,10 +211,27 @@ CARD_BRANDS = ("visa", "mastercard", "amex")
 
 AGENTS = ("Nia Brook", "Tom Ashdown", "Leila Marsh", "Piotr Vale", "Sunil Grant", "Hester Lane")
 
-# Tickets: a theme has subjects and what is the matter; a mood has how it is said. {feature} and {tool} vary.
+
+class Theme(NamedTuple):
+    """What tickets are about: shares among the tickets of people on trial and of subscribers, and of their moods.
+
+    Moods are positive, negative, mixed, matter-of-fact. {feature}, {tool}, {plan} and {month} vary.
+    """
+
+    name: str
+    trial_share: float
+    later_share: float
+    moods: tuple[float, float, float, float]
+    subjects: tuple[str, ...]
+    matters: tuple[str, ...]
+
+
 THEMES = (
-    (
+    Theme(
         "billing",
+        0.08,
+        0.22,
+        (0.08, 0.46, 0.2, 0.26),
         ("About my invoice", "Charged twice?", "Invoice for {month}", "Wrong VAT on invoice", "Refund request"),
         (
             "I was charged twice for {month}.",
@@ -225,8 +242,11 @@ THEMES = (
             "Our accountant asks for a receipt for {month}.",
         ),
     ),
-    (
+    Theme(
         "checkout",
+        0.06,
+        0.01,
+        (0.03, 0.62, 0.19, 0.16),
         ("Cannot pay", "Checkout does not work", "Payment page", "Card refused at checkout", "Trying to upgrade"),
         (
             "The checkout page keeps loading after I enter my card.",
@@ -237,8 +257,11 @@ THEMES = (
             "I cannot move from the trial to the {plan} plan.",
         ),
     ),
-    (
+    Theme(
         "login",
+        0.2,
+        0.1,
+        (0.1, 0.42, 0.2, 0.28),
         ("Cannot log in", "Password reset", "Locked out", "Invitation link expired", "Two-factor code"),
         (
             "The password reset mail never arrives.",
@@ -248,8 +271,11 @@ THEMES = (
             "I signed up with the wrong address and would like to change it.",
         ),
     ),
-    (
+    Theme(
         "performance",
+        0.13,
+        0.19,
+        (0.07, 0.52, 0.24, 0.17),
         ("Lumen is slow today", "{feature} takes ages", "Page does not load", "Freezing since the update"),
         (
             "The {feature} view takes half a minute to open.",
@@ -258,8 +284,11 @@ THEMES = (
             "The app on my phone closes when I open the {feature}.",
         ),
     ),
-    (
+    Theme(
         "how to",
+        0.28,
+        0.15,
+        (0.4, 0.07, 0.15, 0.38),
         ("How do I use the {feature}?", "Question about the {feature}", "Help with setting up", "Import from {tool}"),
         (
             "How can I import our old plan from {tool}?",
@@ -269,8 +298,11 @@ THEMES = (
             "I would like to print the {feature} on one page.",
         ),
     ),
-    (
+    Theme(
         "feature request",
+        0.12,
+        0.16,
+        (0.44, 0.08, 0.22, 0.26),
         ("Idea for the {feature}", "Please add this", "Wish: {tool} integration", "Missing in the {feature}"),
         (
             "Please connect the {feature} with {tool}.",
@@ -280,8 +312,11 @@ THEMES = (
             "Our team asks for guest access to the {feature}.",
         ),
     ),
-    (
+    Theme(
         "cancellation",
+        0.05,
+        0.07,
+        (0.16, 0.3, 0.26, 0.28),
         ("Cancel my account", "How to cancel", "Ending our subscription", "Pause the subscription"),
         (
             "I want to cancel at the end of {month}.",
@@ -290,8 +325,11 @@ THEMES = (
             "Can we pause the subscription until next season?",
         ),
     ),
-    (
+    Theme(
         "sync",
+        0.08,
+        0.1,
+        (0.06, 0.54, 0.22, 0.18),
         ("Tasks disappeared", "Calendar sync", "Changes are lost", "Duplicate tasks"),
         (
             "Changes I make on the phone do not show up in the {feature}.",
@@ -300,8 +338,8 @@ THEMES = (
             "The {feature} shows yesterday's dates for some people.",
         ),
     ),
-)  # fmt: skip
-BILLING, CHECKOUT, LOGIN, PERFORMANCE, HOW_TO, REQUEST, CANCELLATION, SYNC = range(len(THEMES))
+)
+CHECKOUT, HOW_TO = 1, 4
 
 OPENINGS = ("Hi,", "Hello,", "Hi team,", "Hello Lumen,", "Good morning,", "Hey there,", "Dear support,", "")
 POSITIVE = (

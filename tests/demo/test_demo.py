@@ -206,6 +206,10 @@ def test_every_channel_brings_visitors(rows):
     assert {"https://www.google.com/", "https://l.facebook.com/", "https://checkout.stripe.com/", ""} <= referrers
 
 
+def test_some_addresses_leak_a_mailbox_for_landing_to_strip(rows):
+    assert any("?email=" in row["properties"]["url"] for row in of(rows, "segment", "pages"))
+
+
 def test_consent_is_granted_refused_withdrawn_and_unknown(rows):
     said = defaultdict(list)
     unknown = 0
