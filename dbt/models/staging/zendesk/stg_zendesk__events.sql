@@ -37,7 +37,7 @@ with
             current_requester_id as requester_id,
             min(created_at) as opened_at,
             min(available_at) as available_at,
-            min(_loaded_at) as _loaded_at,
+            max(last_loaded_at) as _loaded_at,
         from versions
         where requester_id = current_requester_id
         group by id, current_requester_id

@@ -1,0 +1,85 @@
+"""Rows that arrive in any order end in the same events, and every change on the way is announced.
+
+The timeline takes up again whatever is newly loaded. So whenever a new row changes what another row's event
+says, that event has to be newly loaded too, and no event once staged may vanish.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.packs.conftest import Landed
+
+START = datetime(2026, 1, 1)
+Event = tuple[object, ...]
+
+
+@pytest.fixture
+def copied_warehouse(samples: Landed, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A copy to write to; the ticket's last version has another requester."""
+    shutil.copy(samples.settings.warehouse_path, tmp_path / "warehouse.duckdb")
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute("""
+            update raw.zendesk__tickets set requester_id = 'support_id:zendesk:other' where status = 'closed'
+        """)
+        yield connection
+
+
+def staged(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, tuple[Event, datetime]]:
+    """Each event as the timeline takes it: the copy available first, and when any copy was loaded."""
+    rows = connection.execute(f"""
+        select
+            source_table || '|' || event_key,
+            columns(* exclude (source_table, event_key, _loaded_at, _file_id, _row_number, _row_key)),
+            max(_loaded_at) over (partition by source_table, event_key)
+        from staging.stg_{source}__events
+        qualify row_number() over (partition by source_table, event_key order by available_at, _row_key) = 1
+    """).fetchall()
+    return {row[0]: (row[1:-1], row[-1]) for row in rows}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("source", ["ravenstack", "stripe", "zendesk"])
+def test_rows_in_any_order_end_in_the_same_events(
+    copied_warehouse: duckdb.DuckDBPyConnection, source: str, seed: int
+) -> None:
+    connection = copied_warehouse
+    everything = {key: event for key, (event, _) in staged(connection, source).items()}
+    tables = [
+        name
+        for (name,) in connection.execute(
+            "select table_name from duckdb_tables() where starts_with(table_name, ?)", [f"{source}__"]
+        ).fetchall()
+    ]
+    waiting = []
+    for table in tables:
+        connection.execute(f"create temp table waiting_{table} as from raw.{table}")
+        connection.execute(f"delete from raw.{table}")
+        waiting += [
+            (table, *row) for row in connection.execute(f"select _file_id, _row_number from waiting_{table}").fetchall()
+        ]
+    random.Random(seed).shuffle(waiting)
+
+    before: dict[str, tuple[Event, datetime]] = {}
+    for step, (table, file_id, row_number) in enumerate(waiting, start=1):
+        now = START + timedelta(minutes=step)
+        connection.execute(
+            f"""
+            insert into raw.{table}
+            select * replace (? as _loaded_at) from waiting_{table} where _file_id = ? and _row_number = ?
+            """,
+            [now, file_id, row_number],
+        )
+        after = staged(connection, source)
+        assert before.keys() <= after.keys()
+        changed = {key for key, (event, _) in after.items() if key not in before or before[key][0] != event}
+        assert all(after[key][1] == now for key in changed), changed
+        before = after
+    assert {key: event for key, (event, _) in before.items()} == everything
