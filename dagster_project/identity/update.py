@@ -45,14 +45,23 @@ create table if not exists identity.resolved_with (method varchar);
 create table if not exists ops.affected_components (component_id varchar);
 """
 
-# One row per pair and kind, whatever the number of sources that saw it.
+# One row per pair and kind, whatever the number of sources that saw it. Links of identifiers that never identify
+# (accounts) connect nothing; left in, they would reach out of the components that are resolved again.
 _EVIDENCE = """
+create or replace temp table person_types as
+select identifier_type from staging.identifier_rules where is_person_identifier;
 create or replace temp table evidence_links as
 select
     identifier_a, identifier_b, link_kind, max(confidence) as confidence,
     min(first_available_at) as first_available_at
 from identity.links
-where first_available_at <= getvariable('as_of')
+where
+    first_available_at <= getvariable('as_of')
+    and (
+        link_kind = 'order'
+        or split_part(identifier_a, ':', 1) in (from person_types)
+        and split_part(identifier_b, ':', 1) in (from person_types)
+    )
 group by all;
 create or replace temp table sightings as
 select identifier, first_available_at from identity.identifier_sightings
@@ -128,6 +137,7 @@ select component_id from ops.affected_components;
 """
 
 _TEMPORARY = (
+    "person_types",
     "evidence_links",
     "sightings",
     "new_links",

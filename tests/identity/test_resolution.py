@@ -27,13 +27,13 @@ from tests.identity.families import (
 
 
 def random_family(seed: int, *, people: int = 12, observations: int = 30):
-    """Rows of one to three identifiers; few devices and e-mails, so that they collide."""
+    """Rows of one to three identifiers, accounts and orders among them; few of each, so that they collide."""
     draw = random.Random(seed)
     observed = []
     for _ in range(observations):
         names = {
             f"{kind}{draw.randrange(people if kind == 'u' else people // 2)}"
-            for kind in draw.sample("uvecd", k=draw.choice((1, 2, 2, 2, 3)))
+            for kind in draw.sample("uuveeecddao", k=draw.choice((1, 2, 2, 2, 3)))
         }
         observed.append((draw.randrange(1, 15), " ".join(sorted(names))))
     return rows(*observed)
