@@ -86,7 +86,7 @@ def prepare_manifest() -> Path:
     PREPARED.mkdir(exist_ok=True)
     workshop = Path(tempfile.mkdtemp(dir=PREPARED, prefix="preparing-"))
     try:
-        with _environment({"THROUGHLINE_WAREHOUSE": None}):
+        with _environment({"THROUGHLINE_WAREHOUSE": None, "DBT_KEEP_OPEN": None}):
             result = _invoke(["--quiet", "--log-level", "none", "parse", *_ALWAYS, *_output_paths(workshop)])
         if not result.success:
             raise ThroughlineError(f"dbt cannot read the project in {DBT_DIR}: {_in_one_line(result.exception)}")
@@ -142,7 +142,7 @@ def build(settings: Settings, *, night: Night, nodes: Sequence[str]) -> list[Nod
         json.dumps(variables),
         *(["--full-refresh"] if night.is_full_build else []),
     ]
-    with _environment({"THROUGHLINE_WAREHOUSE": str(settings.warehouse_path)}):
+    with _environment({"THROUGHLINE_WAREHOUSE": str(settings.warehouse_path), "DBT_KEEP_OPEN": "True"}):
         result = _invoke(arguments, nodes=nodes)
     if isinstance(result.exception, KeyboardInterrupt):
         raise result.exception
@@ -162,6 +162,7 @@ def build(settings: Settings, *, night: Night, nodes: Sequence[str]) -> list[Nod
 
 def _invoke(arguments: list[str], *, nodes: Sequence[str] | None = None) -> dbtRunnerResult:
     """Run a dbt command; with `nodes`, on the prepared manifest and for them alone."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
 
@@ -173,7 +174,13 @@ def _invoke(arguments: list[str], *, nodes: Sequence[str] | None = None) -> dbtR
     # By type as well: the seed `journeys` has the name of a folder of models.
     wanted = [manifest.nodes[node] for node in nodes]
     chosen = [f"fqn:{'.'.join(node.fqn)},resource_type:{node.resource_type}" for node in wanted]
-    return dbtRunner(manifest=manifest).invoke([*arguments, "--select", *chosen])
+    try:
+        return dbtRunner(manifest=manifest).invoke([*arguments, "--select", *chosen])
+    finally:
+        # dbt keeps the file open for its next node; the next step of the run must be able to open it.
+        if DuckDBConnectionManager._ENV is not None:
+            DuckDBConnectionManager._ENV.close()
+        DuckDBConnectionManager.close_all_connections()
 
 
 def _output_paths(folder: Path) -> list[str]:

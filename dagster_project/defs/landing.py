@@ -7,6 +7,7 @@ from dagster_project.gates import unbalanced_files
 from dagster_project.landing.contracts import TableContract, load_contracts
 from dagster_project.landing.landing import LandingReport, land_table, open_landing
 
+CONTRACTS = load_contracts()
 FILES, ROWS = "files_are_readable", "every_row_is_counted"
 
 
@@ -92,4 +93,4 @@ def ledger_sentence(report: LandingReport) -> str:
     return f"{len(report.files):,} new files with {report.count('rows_in'):,} rows = {' + '.join(counts)}."
 
 
-landing_assets = [landing_asset(contract) for contract in load_contracts()]
+landing_assets = [landing_asset(contract) for contract in CONTRACTS]
