@@ -11,10 +11,12 @@ import errno
 import re
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -24,7 +26,7 @@ from dagster_project.failpoints import failpoint
 from dagster_project.landing import ledger, parsing, readers, tokens
 from dagster_project.landing.contracts import TableContract
 from dagster_project.landing.parsing import quoted
-from dagster_project.landing.passes import Pass
+from dagster_project.landing.passes import Pass, missing_column, write_vault
 from dagster_project.landing.readers import ChangedFile, Records, Snapshot, UnreadableFile
 from dagster_project.settings import Settings, end_of_day
 from dagster_project.warehouse import open_warehouse
@@ -33,6 +35,8 @@ from dagster_project.warehouse import open_warehouse
 SMALL_FILE_BYTES = 8 << 20
 SMALL_GZIP_BYTES = 2 << 20
 MAX_BATCH_FILES = 1_000
+
+_Item = TypeVar("_Item")
 
 COUNTS = ("accepted", "quarantined", "duplicates", "suppressed")
 
@@ -305,26 +309,34 @@ class _Landing:
         self.chunk_bytes = chunk_bytes
         self.report = LandingReport(source=contract.source, table=contract.table)
         self.shape = parsing.JsonShape.of(contract)
-        self.typed_sql = parsing.typed_rows(contract, patterns=tokens.blocked_patterns())
+        self.patterns = tokens.blocked_patterns()
         self.raw = f"warehouse.raw.{contract.name}"
         self.vault = f"vault.main.{contract.name}"
         ensure_tables(connection, contract)
-        self.writer = connection.cursor()
-        self.writer.execute("set TimeZone = 'UTC'")
+        # DuckDB cannot write two files in one transaction: the vault has a connection of its own.
+        self.vault_writer = connection.cursor()
+        self.vault_writer.execute("set TimeZone = 'UTC'")
+        self.reader = connection.cursor()
+        self.reader.execute("set TimeZone = 'UTC'")
+        self.helper = ThreadPoolExecutor(max_workers=1)
         self.has_suppressed = ledger.has_suppressed(connection)
 
     # -- which files
 
     def land(self, paths: list[Path]) -> LandingReport:
         """Land the new ones of the files."""
-        waiting = self._new_files(paths)
-        while waiting:
-            batch, waiting = self._next_batch(waiting)
-            failpoint("landing.before_batch")
-            self._land_batch(batch)
-            failpoint("landing.after_batch")
-            waiting = self._without_repeated(waiting)
-        self.writer.close()
+        try:
+            waiting = self._new_files(paths)
+            while waiting:
+                batch, waiting = self._next_batch(waiting)
+                failpoint("landing.before_batch")
+                self._land_batch(batch)
+                failpoint("landing.after_batch")
+                waiting = self._without_repeated(waiting)
+        finally:
+            self.helper.shutdown()
+            self.vault_writer.close()
+            self.reader.close()
         return self.report
 
     def _new_files(self, paths: list[Path]) -> list[_File]:
@@ -418,7 +430,7 @@ class _Landing:
 
     def _touched(self, file: _File) -> None:
         """Only the file's time is new: remember it, so that the next run need not hash it again."""
-        self.writer.execute(
+        self.connection.execute(
             "update warehouse.ops.landed_files set modified_at = ? "
             "where source = ? and table_name = ? and path = ? and content_hash = ?",
             [
@@ -432,12 +444,12 @@ class _Landing:
 
     def _enter(self, entries: list[tuple[str, str, str, Snapshot, dict[str, int], str, str | None]]) -> None:
         """Write ledger rows in a transaction of their own."""
-        self.writer.execute("begin")
+        self.connection.execute("begin")
         try:
-            self._write_entries(entries, landed_at=ledger.next_instant(self.writer))
-            self.writer.execute("commit")
+            self._write_entries(entries, landed_at=ledger.next_instant(self.connection))
+            self.connection.execute("commit")
         except BaseException:
-            self.writer.execute("rollback")
+            self.connection.execute("rollback")
             raise
 
     def _write_entries(
@@ -448,7 +460,7 @@ class _Landing:
     ) -> None:
         """Write ledger rows; each takes the place of what an earlier run said of a failure at its path."""
         paths = [e[1] for e in entries]
-        self.writer.execute(
+        self.connection.execute(
             "delete from warehouse.ops.landed_files where source = ? and table_name = ? and status = 'failed' "
             "and path in (select unnest(?::varchar[]))",
             [self.contract.source, self.contract.table, paths],
@@ -470,9 +482,9 @@ class _Landing:
                 "landed_at": pa.array([landed_at] * len(entries), pa.timestamp("us")),
             }
         )
-        self.writer.register("entries", table)
-        self.writer.execute("insert into warehouse.ops.landed_files by name select * from entries")
-        self.writer.unregister("entries")
+        self.connection.register("entries", table)
+        self.connection.execute("insert into warehouse.ops.landed_files by name select * from entries")
+        self.connection.unregister("entries")
 
     # -- one batch
 
@@ -480,10 +492,10 @@ class _Landing:
         """Land some files in one transaction; those that cannot be read fail alone."""
         self._start_batch(batch)
         failures: list[tuple[_File, str]] = []
-        self.writer.execute("begin")
+        self.connection.execute("begin")
         is_committed = False
         try:
-            self.loaded_at = ledger.next_instant(self.writer)
+            self.loaded_at = ledger.next_instant(self.connection)
             landed = self._read_and_write(batch, failures)
             if landed:
                 self._write_drift()
@@ -491,12 +503,14 @@ class _Landing:
                 entries = [(f.file_id, f.path, f.content_hash, f.snapshot, f.counts, "landed", None) for f in landed]
                 self._write_entries(entries, landed_at=self.loaded_at)
                 failpoint("landing.before_commit")
-                self.writer.execute("commit")
+                self.connection.execute("commit")
                 is_committed = True
                 failpoint("landing.after_commit")
         finally:
             if not is_committed:
                 self._roll_back()
+            for name in ("typed", "verdicts", "seen", "files"):
+                self.connection.execute(f"drop table if exists temp.{name}")
         for file in landed:
             self.landed[file.content_hash] = file.file_id
             self.report.files.append(FileReport(path=file.path, status="landed", **file.counts))
@@ -506,7 +520,7 @@ class _Landing:
 
     def _roll_back(self) -> None:
         try:
-            self.writer.execute("rollback")
+            self.connection.execute("rollback")
         except duckdb.TransactionException:
             pass  # a failed commit has rolled back already
 
@@ -519,7 +533,7 @@ class _Landing:
 
     def _clear_vault(self, batch: list[_File]) -> None:
         clear_vault(
-            self.connection,
+            self.vault_writer,
             self.contract,
             content_hashes=[f.content_hash for f in batch],
             file_ids=[f.file_id for f in batch],
@@ -555,13 +569,13 @@ class _Landing:
         return landed
 
     def _records(self, file: _File) -> Iterator[tuple[bytes | None, Records]]:
-        return readers.read_records(
+        records = readers.read_records(
             file.snapshot,
-            digest=file.content_hash,
-            to_json=lambda table: json_of_rows(self.connection, table),
+            to_json=lambda table: json_of_rows(self.reader, table),
             encoding=self.contract.encoding,
             chunk_bytes=self.chunk_bytes,
         )
+        return records if _is_small(file) else read_ahead(records)
 
     def _note_header(self, file: _File, header: bytes | None) -> None:
         """Remember a CSV file's header, what it lacks and what is new in it."""
@@ -585,7 +599,7 @@ class _Landing:
             self.connection,
             self.contract,
             shape=self.shape,
-            typed_sql=self.typed_sql,
+            patterns=self.patterns,
             has_suppressed=self.has_suppressed,
         )
         try:
@@ -593,10 +607,12 @@ class _Landing:
                 self.drift.setdefault(path, pending[0][0].file_id)
             counts = run.judge()
             failpoint("landing.before_vault")
-            run.write_vault()
-            failpoint("landing.after_vault")
-            run.write_rows(self.writer, loaded_at=self.loaded_at)
-            failpoint("landing.after_rows")
+            vault = self.helper.submit(write_vault, self.vault_writer, run.for_vault())
+            try:
+                run.write_rows(loaded_at=self.loaded_at)
+                failpoint("landing.after_rows")
+            finally:
+                vault.result()
         finally:
             run.close()
         by_number = {file.number: file for file, _ in pending}
@@ -610,7 +626,7 @@ class _Landing:
         for name, file_id in sorted(self.drift.items()):
             if name not in self.report.drift:
                 self.report.drift.append(name)
-            self.writer.execute(
+            self.connection.execute(
                 """
                 insert into warehouse.ops.drift
                 select $source, $table, $field, $file_id, $at
@@ -628,15 +644,6 @@ class _Landing:
             )
 
 
-def missing_column(contract: TableContract, name: str, path: str) -> str:
-    """One sentence for a file without a required column."""
-    wanted = contract.column(name).path
-    return (
-        f"{name}: {Path(path).name} has no '{wanted}', which the contract requires; if the export renamed it, "
-        f"set `from` of {name} in {contract.path.name} to the new name and replay"
-    )
-
-
 def clear_vault(
     connection: duckdb.DuckDBPyConnection, contract: TableContract, *, content_hashes: list[str], file_ids: list[str]
 ) -> None:
@@ -652,6 +659,16 @@ def clear_vault(
     )
     connection.execute("delete from vault.main.quarantine where file_id in (select unnest(?::varchar[]))", [file_ids])
     connection.execute("commit")
+
+
+def read_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """Iterate with the next item being made, in a thread, while the last one is used."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        end = object()
+        coming = thread.submit(next, items, end)
+        while (item := coming.result()) is not end:
+            coming = thread.submit(next, items, end)
+            yield item  # type: ignore[misc]
 
 
 def json_of_rows(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> pa.Array:

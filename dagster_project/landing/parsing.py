@@ -83,46 +83,96 @@ class JsonShape:
         return sorted(p for p in found if not any(p[:n] in found for n in range(len(p))))
 
 
-def json_fields(contract: TableContract, shape: JsonShape, *, records: str) -> str:
+def json_shapes(shape: JsonShape, *, records: str) -> str:
+    """SQL for the distinct lists of keys that the objects of a shape have, null for what is no JSON."""
+    paths = ", ".join(literal(json_path(p)) for p in shape.objects)
+    return f"""
+        select first(keys) as keys
+        from (select try(json_keys(record, [{paths}])) as keys from {records})
+        group by hash(keys)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenShapes:
+    """What a look at the keys of some JSON records has found.
+
+    Attributes
+    ----------
+    new_fields : list of tuple of str
+        Paths that the contract does not know.
+    has_odd : bool
+        Whether some record is no JSON object with fields.
+    odd_objects : list of tuple of str
+        Paths of objects that are empty somewhere, or no objects.
+    """
+
+    new_fields: list[Path]
+    has_odd: bool
+    odd_objects: list[Path]
+
+    @classmethod
+    def of(cls, shape: JsonShape, keys: Iterable[list[list[str] | None] | None]) -> SeenShapes:
+        """Work out what was found from the result of `json_shapes`."""
+        seen: dict[Path, set[str]] = {path: set() for path in shape.objects}
+        odd: set[Path] = set()
+        has_odd = False
+        for lists in keys:
+            has_odd = has_odd or not lists or not lists[0]
+            for path, names in zip(shape.objects, lists or [], strict=False):
+                seen[path].update(names or [])
+                if path and names is not None and not names:
+                    odd.add(path)
+        return cls(new_fields=shape.new_fields(seen), has_odd=has_odd, odd_objects=sorted(odd))
+
+
+def json_fields(contract: TableContract, shape: JsonShape, seen: SeenShapes, *, records: str) -> str:
     """SQL for the `fields` of JSON records: one text per column, read in one pass.
 
     `records` has `_file, _row, record`. The result has `_file, _row, _content, _fault`, `f0, f1, …`
-    and `_keys`, the keys of each object of the shape.
+    and `_extra`, the JSON of the fields that the contract does not know.
     """
-    structure, accessors = _transform(shape.root)
+    structure, accessors = _transform(shape.root, seen.new_fields)
     columns = []
     for position, column in enumerate(contract.columns):
         path = tuple(column.path.split("."))
         columns.append(f"{_json_value(path, column, accessors)} as f{position}")
-    paths = ", ".join(literal(json_path(p)) for p in shape.objects)
     return f"""
         select
             _file, _row,
-            content_key(rtrim(record, e' \\t\\r\\n')) as _content,
-            case
-                when len(_keys[1]) > 0 and contains(record, '\\u0000') then 'the row contains a NUL character'
-                when len(_keys[1]) > 0 then null
-                when not json_valid(record) then 'the row is not valid JSON'
-                else 'the row is no JSON object with fields'
-            end as _fault,
+            content_key(record) as _content,
+            {_fault(seen)} as _fault,
             {", ".join(columns)},
-            _keys,
+            {_extra(seen.new_fields, accessors)} as _extra,
         from (
-            select
-                _file, _row, record,
-                try(json_transform(record, {literal(structure)})) as _read,
-                try(json_keys(record, [{paths}])) as _keys
+            select _file, _row, record, try(json_transform(record, {literal(structure)})) as _read
             from {records}
         )"""
 
 
-def _transform(root: _Node) -> tuple[str, dict[Path, str]]:
+def _fault(seen: SeenShapes) -> str:
+    """SQL for why a JSON record as a whole cannot land; clean records cost one search."""
+    cases = []
+    if seen.has_odd:
+        cases += [
+            "when not json_valid(record) then 'the row is not valid JSON'",
+            "when json_type(record) <> 'OBJECT' or json_keys(record) = [] then 'the row is no JSON object with fields'",
+        ]
+    cases.append("when contains(record, '\\u0000') then 'the row contains a NUL character'")
+    for path in seen.odd_objects:
+        told = literal(f"{'.'.join(path)}: the contract reads an object here, the row has something else")
+        kind = f"json_type(record, {literal(json_path(path))})"
+        cases.append(f"when {kind} not in ('OBJECT', 'NULL') then {told}")
+    return f"case {' '.join(cases)} end"
+
+
+def _transform(root: _Node, new_fields: Iterable[Path]) -> tuple[str, dict[Path, str]]:
     """Return the structure for `json_transform`, and how to reach each path in its result.
 
     A path read within one that is itself read, or one that differs from another only by case
     (which a struct cannot tell apart), has no accessor.
     """
     accessors: dict[Path, str] = {}
+    wanted = {path: True for path in new_fields if path}
 
     def build(node: _Node, path: Path, accessor: str) -> object:
         if node.is_read:
@@ -135,6 +185,11 @@ def _transform(root: _Node) -> tuple[str, dict[Path, str]]:
                 continue
             folded.add(key.lower())
             result[key] = build(child, (*path, key), f"{accessor}.{quoted(key)}")
+        for new in wanted:
+            if new[:-1] == path and new[-1].lower() not in folded:
+                folded.add(new[-1].lower())
+                result[new[-1]] = "JSON"
+                accessors[new] = f"{accessor}.{quoted(new[-1])}"
         return result
 
     return json.dumps(build(root, (), "_read")), accessors
@@ -153,27 +208,29 @@ def _json_value(path: Path, column: ColumnContract, accessors: Mapping[Path, str
     return f"try(json_extract_string(record, {literal(json_path(path))}))"
 
 
-def extra_of_json(new_fields: Iterable[Path], *, record: str = "record") -> str:
+def _extra(new_fields: Iterable[Path], accessors: Mapping[Path, str]) -> str:
     """SQL for the JSON of the new fields, null where a row has none of them."""
     tree: dict[str, object] = {}
     for path in new_fields:
         if not path:
-            return f"{record}::json"
+            return "record::json"
         node = tree
         for key in path[:-1]:
             node = node.setdefault(key, {})  # type: ignore[assignment]
-        node[path[-1]] = path
+        node[path[-1]] = accessors.get(path, f"try(json_extract(record, {literal(json_path(path))}))")
+    if not tree:
+        return "null::json"
 
     def build(node: dict[str, object]) -> str:
-        parts = []
-        for key, value in node.items():
-            inner = (
-                build(value) if isinstance(value, dict) else f"json_extract({record}, {literal(json_path(value))})"  # type: ignore[arg-type]
-            )
-            parts.append(f"{literal(key)}, {inner}")
-        return f"nullif(json_merge_patch('{{}}', json_object({', '.join(parts)})), '{{}}')"
+        pairs = (f"{literal(key)}, {build(v) if isinstance(v, dict) else v}" for key, v in node.items())
+        return f"json_object({', '.join(pairs)})"
 
-    return build(tree)
+    values = [accessors.get(path) for path in new_fields]
+    patched = f"nullif(json_merge_patch('{{}}', {build(tree)}), '{{}}')"  # without the fields a row does not have
+    if not all(values):
+        return patched
+    has_all, has_some = (f" {word} ".join(f"{v} is not null" for v in values) for word in ("and", "or"))
+    return f"case when {has_all} then {build(tree)} when {has_some} then {patched} end"
 
 
 def csv_fields(contract: TableContract, header: list[str], *, fields: str) -> str:
@@ -269,88 +326,77 @@ def _instant(column: ColumnContract, given: str, *, timezone: str) -> str:
     return f"nullif(nullif({instant}, timestamp 'infinity'), timestamp '-infinity')"
 
 
-def misfit(column: ColumnContract, value: str, converted_name: str) -> str | None:
-    """SQL for the reason when a given value does not fit its type, null where it does."""
+def misfit(column: ColumnContract, value: str, converted_name: str) -> list[str]:
+    """SQL for the reason when a given value does not fit its type; nothing for a type that takes any."""
     if column.data_type == "varchar":
-        return None
+        return []
     wanted = _WANTED[column.data_type.split("(")[0]]
     if column.formats:
         wanted += f" written as {' or '.join(column.formats)}"
     shown = "'a value'" if column.personal else f"'''' || scrubbed(left({value}, 60)) || ''''"
     present = "present" if column.data_type == "json" else "given"
-    return (
+    return [
         f"case when {converted_name} is null and {present}({value}) is not null "
         f"then {literal(column.name + ': ')} || {shown} || {literal(' is not ' + wanted)} end"
-    )
+    ]
 
 
-def typed_rows(contract: TableContract, *, patterns: Mapping[str, str]) -> str:
-    """SQL for the typed rows, from `fields` (see `json_fields`) and `files`.
+def typed_rows(contract: TableContract, *, fields: str, patterns: Mapping[str, str]) -> str:
+    """SQL for the typed rows, from SQL for `fields` (see `json_fields`, `csv_fields`) and the table `files`.
 
     Columns: `_file, _row, _content, _extra`; every raw column under its name; `_vault_<name>` for
     readable values; `_text_<name>` for scrubbed texts; `_occurred_at, available_at`; `_tokens`, the
-    list of the row's identifiers; and `_reason`, null for a row that can land.
+    list of the row's identifiers; `_gone`, the first required column without a value; and `_reason`,
+    null for a row that can land.
     """
-    values, joins, reasons, tokens = [], [], ["_missing", "_fault"], []
+    values, reasons, identifiers, gone = [], ["null"], [], []
     for position, column in enumerate(contract.columns):
-        value = f"f{position}"
+        value, name = f"f{position}", quoted(column.name)
         if column.identifier:
-            made = token(
-                column.identifier,
-                namespace=column.namespace,
-                value="plain",
-                blocked_pattern=patterns.get(column.identifier),
-            )
-            plain = normalised(column.identifier, "given(value)")
-            # Far fewer values than rows: each is hashed once.
-            joins.append(
-                f"""
-            left join (
-                select value, {made} as token
-                from (select value, {plain} as plain from (select distinct {value} as value from fields))
-                where plain is not null
-            ) as t{position} on {value} = t{position}.value"""
-            )
-            values.append(f"t{position}.token as {quoted(column.name)}")
-            tokens.append(quoted(column.name))
+            plain = normalised(column.identifier, f"given({value})")
+            pattern = patterns.get(column.identifier)
+            made = token(column.identifier, namespace=column.namespace, value=plain, blocked_pattern=pattern)
+            values.append(f"{made} as {name}")
+            identifiers.append(name)
         elif column.text:
             values.append(f"scrubbed(present({value})) as {quoted('_text_' + column.name)}")
         elif not column.personal:
-            cast = converted(column, value, timezone=contract.timezone)
-            if column.url:
-                cast = f"stripped_url({cast})"
-            elif column.data_type == "varchar" and column.name not in contract.key:
-                cast = f"without_emails({cast})"
-            elif column.data_type == "json":
-                cast = f"without_emails({cast}::varchar)::json"
-            values.append(f"{cast} as {quoted(column.name)}")
-            reasons.append(misfit(column, value, quoted(column.name)) or "null")
+            values.append(f"{_readable(contract, column, value)} as {name}")
+            reasons += misfit(column, value, name)
         if column.vault_type:
             name = quoted("_vault_" + column.name)
             values.append(f"{converted(column, value, timezone=contract.timezone)} as {name}")
-            reasons.append(misfit(column, value, name) or "null")
+            reasons += misfit(column, value, name)
         if column.required:
+            gone.append(f"when present({value}) is null then {literal(column.name)}")
             told = f"{column.name}: '{column.path}' is required but missing or blank"
-            reasons.append(f"case when _missing is null and present({value}) is null then {literal(told)} end")
+            reasons.append(f"case when present({value}) is null then {literal(told)} end")
     timed, time_reasons = _times(contract)
-    shown = ", ".join(r for r in reasons if r != "null")
-    listed = f"[{', '.join(tokens)}]" if tokens else "null::varchar[]"
+    hidden = ", ".join(["_fault", "_missing", "path_available", *(f"f{i}" for i in range(len(contract.columns)))])
     return f"""
         with valued as (
-            select fields._file, _row, _content, _fault, _extra, _missing, path_available,
-                {", ".join(f"f{i}" for i in range(len(contract.columns)))},
-                {", ".join(values)}
-            from fields
+            select fields.*, _missing, path_available, {", ".join(values)}
+            from ({fields}) as fields
             join files on files._file = fields._file
-            {" ".join(joins)}
         ),
         timed as (select *, {timed} from valued)
-        select * exclude (_fault, _missing, path_available, {", ".join(f"f{i}" for i in range(len(contract.columns)))}),
-            {listed} as _tokens,
+        select * exclude ({hidden}),
+            {f"[{', '.join(identifiers)}]" if identifiers else "null::varchar[]"} as _tokens,
+            {f"case when _fault is null then case {' '.join(gone)} end end" if gone else "null::varchar"} as _gone,
             case when _missing is not null then _missing when _fault is not null then _fault
-                else nullif(concat_ws('; ', {shown}), '') end as _misfit,
-            coalesce(_misfit, {time_reasons}) as _reason
+                else coalesce(nullif(concat_ws('; ', {", ".join(reasons)}), ''), {time_reasons}) end as _reason
         from timed"""
+
+
+def _readable(contract: TableContract, column: ColumnContract, value: str) -> str:
+    """SQL for a value that everybody may read: URLs without their secrets, other texts without e-mails."""
+    if column.url:
+        return f"stripped_url(present({value}))"
+    cast = converted(column, value, timezone=contract.timezone)
+    if column.data_type == "json":
+        return f"without_emails({cast}::varchar)::json"
+    is_key = column.name in contract.key  # two keys must not become one
+    return f"without_emails({cast})" if column.data_type == "varchar" and not is_key else cast
 
 
 def _times(contract: TableContract) -> tuple[str, str]:

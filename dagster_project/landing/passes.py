@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -40,42 +41,39 @@ class Pass:
         contract: TableContract,
         *,
         shape: JsonShape,
-        typed_sql: str,
+        patterns: Mapping[str, str],
         has_suppressed: bool,
     ) -> None:
         self.connection, self.contract, self.shape = connection, contract, shape
-        self.typed_sql, self.has_suppressed = typed_sql, has_suppressed
+        self.patterns, self.has_suppressed = patterns, has_suppressed
+        self.is_begun = False
 
     def close(self) -> None:
-        """Free the memory of the pass."""
+        """Let go of the records."""
         for name in ("records", "rejected"):
             self.connection.unregister(name)
-        for name in ("fields", "typed", "verdicts"):
-            self.connection.execute(f"drop table if exists temp.{name}")
 
     # -- records -> typed rows
 
     def parse(self, pending: list[tuple[FileOfPass, Records]]) -> list[str]:
-        """Fill `fields` and `typed`; return the fields that the contract does not know."""
+        """Fill `typed`; return the fields that the contract does not know."""
         self._register(pending)
-        values = ", ".join(f"f{i} varchar" for i in range(len(self.contract.columns)))
-        self.connection.execute(
-            f"create or replace temp table fields (_file integer, _row bigint, _content uuid, _fault varchar, "
-            f"{values}, _extra json, _keys varchar[][])"
-        )
         by_header: dict[bytes, list[tuple[FileOfPass, Records]]] = {}
         json_lines = [(f, r) for f, r in pending if r.fields is None]
         for file, records in pending:
             if records.fields is not None and len(records.records):
                 by_header.setdefault(file.header or b"", []).append((file, records))
         for header, group in by_header.items():
-            self._csv_fields(header, group)
-        new: list[str] = []
-        if any(len(r.records) for _, r in json_lines):
-            new = self._json_fields(json_lines)
-            self._note_missing(json_lines)
-        self.connection.execute(f"create or replace temp table typed as {self.typed_sql}")
-        return new
+            self._add_csv(header, group)
+        if not self.is_begun or any(len(r.records) for _, r in json_lines):
+            return self._add_json(json_lines)
+        return []
+
+    def _add(self, fields: str) -> None:
+        select = parsing.typed_rows(self.contract, fields=fields, patterns=self.patterns)
+        start = "insert into temp.typed" if self.is_begun else "create or replace temp table typed as"
+        self.connection.execute(f"{start} {select}")
+        self.is_begun = True
 
     def _register(self, pending: list[tuple[FileOfPass, Records]]) -> None:
         files = [f for f, _ in pending]
@@ -109,71 +107,33 @@ class Pass:
             ),
         )
 
-    def _csv_fields(self, header: bytes, group: list[tuple[FileOfPass, Records]]) -> None:
+    def _add_csv(self, header: bytes, group: list[tuple[FileOfPass, Records]]) -> None:
         tables = [_numbered(f.number, r, r.fields) for f, r in group]
         self.connection.register("csv_read", _in_batches(pa.concat_tables(tables)))
-        select = parsing.csv_fields(self.contract, readers.header_fields(header), fields="csv_read")
-        self.connection.execute(f"insert into fields by name {select}")
+        self._add(parsing.csv_fields(self.contract, readers.header_fields(header), fields="csv_read"))
         self.connection.unregister("csv_read")
 
-    def _json_fields(self, json_lines: list[tuple[FileOfPass, Records]]) -> list[str]:
-        run = self.connection.execute
+    def _add_json(self, json_lines: list[tuple[FileOfPass, Records]]) -> list[str]:
         self.connection.register("json_read", _records_table([(f.number, r) for f, r in json_lines]))
-        run(f"insert into fields by name {parsing.json_fields(self.contract, self.shape, records='json_read')}")
-        keys: dict[parsing.Path, list[str]] = {}
-        for position, path in enumerate(self.shape.objects, start=1):
-            rows = run(
-                f"select distinct unnest(keys) from (select distinct _keys[{position}] as keys from fields)"
-            ).fetchall()
-            keys[path] = [r[0] for r in rows if r[0] is not None]
-        new = self.shape.new_fields(keys)
-        if new:
-            extra = parsing.extra_of_json(new)
-            run(
-                f"""
-                update fields set _extra = found.extra
-                from (select _file, _row, {extra} as extra from json_read where try(json_type(record)) = 'OBJECT') as found
-                where fields._file = found._file and fields._row = found._row and found.extra is not null
-                """
-            )
-        self._fault_non_objects()
+        shapes = self.connection.execute(parsing.json_shapes(self.shape, records="json_read")).fetchall()
+        seen = parsing.SeenShapes.of(self.shape, (row[0] for row in shapes))
+        self._add(parsing.json_fields(self.contract, self.shape, seen, records="json_read"))
         self.connection.unregister("json_read")
-        return [".".join(p) if p else f"(more than {parsing.MAX_NEW_FIELDS} fields)" for p in new]
+        self._note_gone({f.number: f.path for f, _ in json_lines})
+        return [".".join(p) if p else f"(more than {parsing.MAX_NEW_FIELDS} fields)" for p in seen.new_fields]
 
-    def _fault_non_objects(self) -> None:
-        """A text or list where the contract reads an object: its fields would become null silently."""
-        for position, path in list(enumerate(self.shape.objects, start=1))[1:]:
-            where = f"len(_keys[{position}]) = 0 and _fault is null"
-            if self.connection.execute(f"select 1 from fields where {where} limit 1").fetchall() == []:
-                continue
-            kind = f"json_type(record, {literal(parsing.json_path(path))})"
-            told = literal(f"{'.'.join(path)}: the contract reads an object here, the row has something else")
-            self.connection.execute(
-                f"""
-                update fields set _fault = {told}
-                from json_read
-                where {where} and fields._file = json_read._file and fields._row = json_read._row
-                    and {kind} not in ('OBJECT', 'NULL')
-                """
-            )
-
-    def _note_missing(self, json_lines: list[tuple[FileOfPass, Records]]) -> None:
+    def _note_gone(self, paths: Mapping[int, str]) -> None:
         """Give a file none of whose rows has a required field one reason for all."""
-        from dagster_project.landing.landing import missing_column
-
-        required = [(i, c) for i, c in enumerate(self.contract.columns) if c.required]
-        if not required:
+        if not any(c.required for c in self.contract.columns):
             return
-        counts = ", ".join(f"count(present(f{i}))" for i, _ in required)
         rows = self.connection.execute(
-            f"select _file, {counts} from fields where _fault is null group by _file having count(*) > 1"
+            "select _file, min(_gone) from typed group by _file "
+            "having count(*) > 1 and count(*) = count(_gone) and min(_gone) = max(_gone)"
         ).fetchall()
-        paths = {f.number: f.path for f, _ in json_lines}
-        for number, *present in rows:
-            gone = [c.name for (_, c), n in zip(required, present, strict=True) if n == 0]
-            if gone and number in paths:
-                told = missing_column(self.contract, gone[0], paths[number])
-                self.connection.execute("update files set _missing = ? where _file = ?", [told, number])
+        for number, name in rows:
+            if number in paths:
+                told = missing_column(self.contract, name, paths[number])
+                self.connection.execute("update typed set _reason = ? where _file = ?", [told, number])
 
     # -- typed rows -> verdicts
 
@@ -236,55 +196,46 @@ class Pass:
             "and verdict = 'accepted' join files on files._file = typed._file"
         )
 
-    # -- vault, then warehouse
+    # -- to the vault and the warehouse
 
-    def write_vault(self) -> None:
-        """Write readable personal data, scrubbed texts and quarantined bytes, and commit them."""
-        run = self.connection.execute
-        run("begin")
-        try:
-            self._vault_rows()
-            failpoint("landing.vault_rows")
-            self._vault_texts()
-            self._vault_quarantine()
-            run("commit")
-        except BaseException:
-            run("rollback")
-            raise
+    def for_vault(self) -> dict[str, pa.Table]:
+        """Rows for the vault: readable values, scrubbed texts, and the bytes of quarantined rows."""
+        found = {self.contract.name: self._vault_rows(), "quarantine": self._vault_quarantine()}
+        if any(c.text for c in self.contract.columns):
+            found["texts"] = self._vault_texts()
+        return {name: table for name, table in found.items() if table.num_rows}
 
-    def _vault_rows(self) -> None:
+    def _vault_rows(self) -> pa.Table:
         kept = [c.name for c in self.contract.columns if c.vault_type]
         any_given = " or ".join([*(f"{quoted('_vault_' + n)} is not null" for n in kept), "_extra is not null"])
         values = "".join(f"{quoted('_vault_' + n)} as {quoted(n)}, " for n in kept)
-        self.connection.execute(
+        return self.connection.sql(
             f"""
-            insert into vault.main.{self.contract.name} by name
-            select content_hash, typed._row as row_number, {values} _extra as extra
+            select content_hash, typed._row as row_number, {values} _extra::varchar as extra
             from {self._accepted()} where {any_given}
             """
-        )
+        ).to_arrow_table()
 
-    def _vault_texts(self) -> None:
+    def _vault_texts(self) -> pa.Table:
         contract = self.contract
-        for column in (c.name for c in contract.columns if c.text):
-            self.connection.execute(
+        return self.connection.sql(
+            " union all ".join(
                 f"""
-                insert into vault.main.texts by name
-                select {text_id(column)} as text_id, {literal(contract.source)} as source,
+                (select {text_id(column)} as text_id, {literal(contract.source)} as source,
                     {literal(contract.table)} as table_name, {literal(column)} as column_name, content_hash,
                     typed._row as row_number, {quoted("_text_" + column)} as text
                 from {self._accepted()}
                 where {quoted("_text_" + column)} is not null
-                    and {text_id(column)} not in (select text_id from vault.main.texts)
-                qualify row_number() over (partition by _key order by typed._file, typed._row) = 1
+                qualify row_number() over (partition by _key order by typed._file, typed._row) = 1)
                 """
+                for column in (c.name for c in contract.columns if c.text)
             )
+        ).to_arrow_table()
 
-    def _vault_quarantine(self) -> None:
-        """Keep the bytes of quarantined rows, and as row 0 the header that a CSV row needs to be read again."""
-        self.connection.execute(
+    def _vault_quarantine(self) -> pa.Table:
+        """Bytes of quarantined rows, and as row 0 the header that a CSV row needs to be read again."""
+        return self.connection.sql(
             """
-            insert into vault.main.quarantine by name
             with bad as (
                 select records._file, records._row, encode(record) as original
                 from verdicts join records on records._file = verdicts._file and records._row = verdicts._row
@@ -296,12 +247,11 @@ class Pass:
             union all
             select file_id, 0, content_hash, header from files
             where header is not null and _file in (select _file from bad)
-                and file_id not in (select file_id from vault.main.quarantine where row_number = 0)
             """
-        )
+        ).to_arrow_table()
 
-    def write_rows(self, writer: duckdb.DuckDBPyConnection, *, loaded_at: datetime) -> None:
-        """Write raw rows and quarantine entries in the writer's open transaction."""
+    def write_rows(self, *, loaded_at: datetime) -> None:
+        """Write raw rows and quarantine entries in the connection's open transaction."""
         contract = self.contract
         own = []
         for column in contract.columns:
@@ -310,21 +260,21 @@ class Pass:
                 own.append(f"case when {present} then {text_id(column.name)} end as {quoted(column.name)}")
             elif column.raw_type:
                 own.append(f"typed.{quoted(column.name)}")
-        rows = self.connection.sql(
+        self.connection.execute(
             f"""
+            insert into warehouse.raw.{contract.name} by name
             select {"".join(f"{c}, " for c in own)} files.file_id as _file_id, typed._row as _row_number,
                 _key as _row_key, ?::timestamp as _loaded_at, _occurred_at, available_at
             from {self._accepted()}
             """,
-            params=[loaded_at],
-        ).to_arrow_table()
-        writer.register("rows_landed", rows)
-        writer.execute(f"insert into warehouse.raw.{contract.name} by name select * from rows_landed")
-        writer.unregister("rows_landed")
+            [loaded_at],
+        )
         failpoint("landing.mid_rows")
-        bad = self.connection.sql(
+        self.connection.execute(
             """
-            select file_id, _row as row_number, _reason as reason
+            insert into warehouse.ops.quarantine by name
+            select file_id, _row as row_number, _reason as reason, ? as source, ? as table_name,
+                ?::timestamp as quarantined_at
             from (
                 select typed._file, typed._row, _reason
                 from typed join verdicts on verdicts._file = typed._file and verdicts._row = typed._row
@@ -332,15 +282,42 @@ class Pass:
                 union all
                 select _file, _row, _reason from rejected
             ) join files using (_file)
-            """
-        ).to_arrow_table()
-        writer.register("rows_quarantined", bad)
-        writer.execute(
-            "insert into warehouse.ops.quarantine by name select *, ? as source, ? as table_name, "
-            "?::timestamp as quarantined_at from rows_quarantined",
+            """,
             [contract.source, contract.table, loaded_at],
         )
-        writer.unregister("rows_quarantined")
+
+
+def write_vault(vault: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]) -> None:
+    """Write what `Pass.for_vault` found and commit it, on a connection of the vault's own."""
+    vault.execute("begin")
+    try:
+        for name, table in tables.items():
+            vault.register("found", table)
+            known = ""
+            if name == "texts":  # the same text in another file keeps its first entry
+                known = "where text_id not in (select text_id from vault.main.texts)"
+            elif name == "quarantine":  # a file's header is kept once
+                known = (
+                    "where row_number > 0 or file_id not in "
+                    "(select file_id from vault.main.quarantine where row_number = 0)"
+                )
+            vault.execute(f"insert into vault.main.{name} by name select * from found {known}")
+            vault.unregister("found")
+            failpoint("landing.mid_vault")
+        vault.execute("commit")
+    except BaseException:
+        vault.execute("rollback")
+        raise
+    failpoint("landing.after_vault")
+
+
+def missing_column(contract: TableContract, name: str, path: str) -> str:
+    """One sentence for a file without a required column."""
+    wanted = contract.column(name).path
+    return (
+        f"{name}: {path.rsplit('/', 1)[-1]} has no '{wanted}', which the contract requires; if the export renamed it, "
+        f"set `from` of {name} in {contract.path.name} to the new name and replay"
+    )
 
 
 def text_id(column: str) -> str:

@@ -146,13 +146,22 @@ def _scrub(value: str) -> str:
 
 
 def _stripped_url(value: str) -> str:
-    """Scheme, host and path, with the campaign's query parameters alone."""
-    base = f"regexp_replace(regexp_extract({value}, '^[^?#]*'), '^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/]*@', '\\1//')"
+    """Scheme, host and path, with the campaign's query parameters alone.
+
+    The branches test the whole URL, so that most are not taken apart and none twice.
+    """
+    bare = f"split_part({value}, '#', 1)"
     kept = (
-        f"regexp_extract_all(regexp_extract({value}, '\\?([^#]*)', 1), '(?:^|&)((?:utm_[a-z_]+|{CLICK_IDS})=[^&]*)', 1)"
+        f"list_filter(string_split(split_part({bare}, '?', 2), '&'), "
+        f"lambda part: starts_with(part, 'utm_') or regexp_matches(part, '^({CLICK_IDS})='))"
     )
-    query = f"coalesce('?' || nullif(array_to_string({kept}, '&'), ''), '')"
-    return f"without_emails({base} || case when contains({value}, '?') then {query} else '' end)"
+    stripped = f"split_part({bare}, '?', 1) || coalesce('?' || nullif(array_to_string({kept}, '&'), ''), '')"
+    anonymous = f"regexp_replace({stripped}, '^([A-Za-z][A-Za-z0-9+.-]*:)?//[^/?]*@', '\\1//')"
+    return (
+        f"case when contains({value}, '@') or contains({value}, '%40') "
+        f"then regexp_replace({anonymous}, '{_quoted(_EMAIL)}', '[email]', 'g') "
+        f"when contains({value}, '?') or contains({value}, '#') then {stripped} else {value} end"
+    )
 
 
 def blocked_patterns(path: Path = IDENTIFIER_RULES) -> dict[str, str]:
