@@ -13,6 +13,7 @@ import pytest
 
 from dagster_project.demo.generate import generate_demo
 from dagster_project.settings import PROJECT_ROOT, Settings, load_settings
+from tests import story
 
 DEMO_SEED, DEMO_PEOPLE, DEMO_DAYS, DEMO_UNTIL = 7, 600, 90, date(2026, 6, 30)
 
@@ -74,6 +75,24 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     finished = throughline("run", env=environment_of(settings))
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return Demo(settings=settings, output=finished.stdout)
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory) -> story.Told:
+    """The hand-told world of ``tests/story.py`` after one night. Read only."""
+    folder = tmp_path_factory.mktemp("story")
+    story.tell().write(folder / "inbox")
+    finished = throughline(
+        "run",
+        env={
+            "THROUGHLINE_DATA": str(folder / "data"),
+            "THROUGHLINE_INBOX": str(folder / "inbox"),
+            "THROUGHLINE_TIMEZONE": story.TIMEZONE,
+            "THROUGHLINE_AS_OF": story.AS_OF,
+        },
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return story.Told(folder / "data")
 
 
 @pytest.fixture

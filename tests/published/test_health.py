@@ -1,0 +1,168 @@
+"""Journey health of weeks worked out by hand.
+
+Two journeys with the same shares, the second with ten times the people. The reference week: half convert after 10
+hours, half are lost when the window of 10 days closes. The week in question: of ten, two have been open for 5 hours
+and are then out of sight, one converts after 10 hours, seven are lost. So at 10 hours eight are watched and one of
+them converts: 1/8, not 1/10 (the open are not lost) and not 1 of 8 closed by chance alone: it is Aalen and Johansen's
+estimate, with the variance of a share of eight.
+"""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dagster_project.settings import DBT_DIR
+
+HOUR, DAY = 3600.0, 86400.0
+Z = 1.959963984540054
+PRIOR = 20  # attempts at which a group weighs as much as its parent
+
+
+def attempts(journey: str, week: str, channel: str, status: str, hours: float, count: int) -> str:
+    return (
+        f"select '{journey}' as journey, date '{week}' as week_start_date, '{channel}' as first_channel, "
+        f"'{status}' as status, {hours * HOUR}::double as duration_seconds from range({count})"
+    )
+
+
+@pytest.fixture(scope="module")
+def health(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
+    folder = tmp_path_factory.mktemp("health")
+    path = folder / "warehouse.duckdb"
+    rows = []
+    for journey, times in (("few", 1), ("many", 10)):
+        rows += [
+            attempts(journey, "2026-01-05", "direct", "converted", 10, 15 * times),
+            attempts(journey, "2026-01-05", "direct", "lost", 240, 15 * times),
+            attempts(journey, "2026-01-05", "email", "converted", 10, 5 * times),
+            attempts(journey, "2026-01-05", "email", "lost", 240, 5 * times),
+            attempts(journey, "2026-01-12", "direct", "open", 5, 2 * times),
+            attempts(journey, "2026-01-12", "direct", "converted", 10, 1 * times),
+            attempts(journey, "2026-01-12", "direct", "lost", 240, 7 * times),
+        ]
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema journeys; create schema staging; create schema published")
+        connection.execute(
+            "create table journeys.attempt_measures as select journey || row_number() over () as attempt_id, *, "
+            "null::double as satisfaction_rate, null::bigint as first_day_touch_count from "
+            f"({' union all '.join(rows)})"
+        )
+        connection.execute(
+            "create table journeys.journey_weeks as select distinct journey, week_start_date, "
+            f"{10 * DAY}::double as horizon_seconds from journeys.attempt_measures"
+        )
+        connection.execute(
+            f"create table staging.health_weights as from read_csv('{DBT_DIR / 'seeds' / 'health_weights.csv'}')"
+        )
+    models = ["weekly_conversion", "weekly_measures", "health_components", "journey_health_scores"]
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("dbt"),
+            "run",
+            "--select",
+            *models,
+            "--project-dir",
+            DBT_DIR,
+            "--profiles-dir",
+            DBT_DIR,
+        ]
+        + ["--target-path", folder / "target", "--log-path", folder],
+        env=os.environ | {"THROUGHLINE_WAREHOUSE": str(path), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return duckdb.connect(str(path), read_only=True)
+
+
+def conversion(health: duckdb.DuckDBPyConnection, journey: str, channel: str) -> tuple:
+    return health.execute(
+        "select effective_count, value, shrunk_value, reference, score from journeys.health_components "
+        "where component = 'conversion' and week_start_date = '2026-01-12' and journey = ? and channel = ?",
+        [journey, channel],
+    ).fetchall()[0]
+
+
+def week(health: duckdb.DuckDBPyConnection, journey: str, columns: str, day: str = "2026-01-12") -> tuple:
+    return health.execute(
+        f"select {columns} from published.journey_health_scores "
+        "where journey = ? and week_start_date = ? and channel = 'all'",
+        [journey, day],
+    ).fetchall()[0]
+
+
+def test_open_attempts_count_as_long_as_they_were_watched(health: duckdb.DuckDBPyConnection) -> None:
+    rate, variance, entered, still_open = health.execute(
+        "select conversion_rate, conversion_variance, entered_count, open_count from journeys.weekly_conversion "
+        "where journey = 'few' and week_start_date = '2026-01-12' and channel = 'all'"
+    ).fetchall()[0]
+    assert rate == pytest.approx(1 / 8)
+    assert variance == pytest.approx(1 / 8 * 7 / 8 / 8)
+    assert (entered, still_open) == (10, 2)
+
+
+def test_small_week_is_drawn_to_its_reference(health: duckdb.DuckDBPyConnection) -> None:
+    # The reference is (20 + 1/2) of (40 + 1). Eight attempts weigh against twenty: (8 * 1/8 + 20 * 1/2) / 28.
+    # Odds of 11/17 against even, to the power 1.5, times 3 (par), are 1.5615: a score of 60.96.
+    count, value, shrunk, reference, score = conversion(health, "few", "all")
+    assert (count, value, reference) == (pytest.approx(8), pytest.approx(1 / 8), pytest.approx(1 / 2))
+    assert shrunk == pytest.approx(11 / 28)
+    assert score == pytest.approx(100 * 1.561482 / 2.561482, abs=1e-4)
+
+
+def test_channel_is_drawn_to_the_movement_of_its_journey(health: duckdb.DuckDBPyConnection) -> None:
+    # Its own reference is even too, (15 + 20 * 1/2) of 50; the journey's movement makes 11/28 of that.
+    count, value, shrunk, reference, score = conversion(health, "few", "direct")
+    assert (count, value, reference) == (pytest.approx(8), pytest.approx(1 / 8), pytest.approx(1 / 2))
+    assert shrunk == pytest.approx((8 / 8 + 20 * 11 / 28) / 28)
+    odds = shrunk / (1 - shrunk)
+    assert score == pytest.approx(100 * 3 * odds**1.5 / (1 + 3 * odds**1.5))
+
+
+def test_ten_times_the_people_say_the_same_more_surely(health: duckdb.DuckDBPyConnection) -> None:
+    # (80 * 1/8 + 20 * 1/2) / 100 = 1/5: odds of 1/4, to the power 1.5, times 3 are 3/8; 3/8 of 11/8 is 27.27.
+    count, _, shrunk, reference, score = conversion(health, "many", "all")
+    assert (count, reference) == (pytest.approx(80), pytest.approx(1 / 2))
+    assert shrunk == pytest.approx(1 / 5)
+    assert score == pytest.approx(300 / 11)
+    # Velocity is like its reference: 75. The weights of what was measured are 0.5 and 0.2.
+    found, low, high = week(health, "many", "health_score, health_low, health_high")
+    expected = (0.5 * 300 / 11 + 0.2 * 75) / 0.7
+    assert found == pytest.approx(expected, abs=1e-4)
+    # Variance on the logit scale, carried over by the slope 1.5 * s * (1 - s / 100), weighed by 0.5 / 0.7.
+    variance = 1 / (100 * 0.2 * 0.8) + 1 / (420 * 0.5 * 0.5)
+    error = 0.5 / 0.7 * 1.5 * 300 / 11 * 8 / 11 * math.sqrt(variance)
+    assert (low, high) == (pytest.approx(expected - Z * error, abs=1e-4), pytest.approx(expected + Z * error, abs=1e-4))
+
+
+def test_interval_is_wider_for_fewer(health: duckdb.DuckDBPyConnection) -> None:
+    widths = {journey: week(health, journey, "health_high - health_low")[0] for journey in ("few", "many")}
+    variance = 1 / (28 * 11 / 28 * 17 / 28) + 1 / (60 * 0.5 * 0.5)
+    error = 0.5 / 0.7 * 1.5 * 60.9601 * (1 - 0.609601) * math.sqrt(variance)
+    assert widths["few"] == pytest.approx(2 * Z * error, abs=1e-2)
+    assert widths["few"] > 2 * widths["many"]
+
+
+def test_status_needs_a_fall_and_certainty(health: duckdb.DuckDBPyConnection) -> None:
+    """Both fell by 10 and more; only for the many does the whole interval lie below the baseline of 75."""
+    assert week(health, "few", "status, baseline_score") == ("watch", 75.0)
+    assert week(health, "many", "status, baseline_score") == ("degraded", 75.0)
+
+
+def test_reason_names_what_pulls_the_score_down_and_counts(health: duckdb.DuckDBPyConnection) -> None:
+    assert week(health, "few", "reason") == ("converts 12.5 % against 50.0 % (10 attempts, 2 still open)",)
+
+
+def test_first_week_has_nothing_to_compare_with(health: duckdb.DuckDBPyConnection) -> None:
+    assert week(health, "few", "health_score, health_low, status, reason", day="2026-01-05") == (
+        None,
+        None,
+        None,
+        "no reference yet: fewer than 30 attempts in the weeks before",
+    )
