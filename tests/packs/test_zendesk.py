@@ -11,7 +11,7 @@ ROGER = token("support_id", "20978392", namespace="zendesk")
 
 
 def test_a_ticket_is_opened_escalated_solved_reopened_and_solved_again(rows: Rows) -> None:
-    # Closing what is solved is no event.
+    # Closing what is solved is no event, and neither is deleting it.
     assert rows("""
         select event_key, event_name, cast(occurred_at as varchar)
         from staging.stg_zendesk__events where source_table = 'tickets' order by occurred_at
@@ -42,7 +42,7 @@ def test_every_comment_belongs_to_the_requester(rows: Rows) -> None:
 def test_rows_that_are_no_events_are_counted(rows: Rows) -> None:
     assert rows("select source_table, reason, row_count from staging.stg_zendesk__left_out order by all") == [
         ("satisfaction_ratings", "no rating was asked for or given", 1),
-        ("ticket_comments", "its ticket has not been exported", 1),
+        ("ticket_comments", "its ticket is unknown or deleted", 1),
     ]
 
 

@@ -4,7 +4,12 @@
     its events news again, so that a version that arrives late moves events and never leaves one behind.
 #}
 with
-    tickets as (select * from {{ source("zendesk", "tickets") }} where {{ is_known("available_at") }}),
+    {# Deleting a ticket is housekeeping: what happened to it before still happened. #}
+    tickets as (
+        select *
+        from {{ source("zendesk", "tickets") }}
+        where status <> 'deleted' and {{ is_known("available_at") }}
+    ),
 
     comments as (
         select * from {{ source("zendesk", "ticket_comments") }} where {{ is_known("available_at") }}

@@ -1,7 +1,9 @@
 {# Rows that could have been events and are not, for ops.dropped_rows. #}
 with
     tickets as (
-        select distinct id from {{ source("zendesk", "tickets") }} where {{ is_known("available_at") }}
+        select distinct id
+        from {{ source("zendesk", "tickets") }}
+        where status <> 'deleted' and {{ is_known("available_at") }}
     ),
 
     comments as (
@@ -15,7 +17,7 @@ with
     counted as (
         select
             'ticket_comments' as source_table,
-            'its ticket has not been exported' as reason,
+            'its ticket is unknown or deleted' as reason,
             count(*) as row_count
         from comments
         where ticket_id not in (select id from tickets)
