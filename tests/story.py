@@ -39,7 +39,7 @@ ENTRIES = {
 # User agents and hosts -> traffic class.
 VISITORS = {
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)": "bot",
-    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)": "ai_agent",
+    "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +openai.com/gptbot)": "ai_agent",
     "Mozilla/5.0 (compatible; ClaudeBot/1.0; +claudebot@anthropic.com)": "ai_agent",
     "Pingdom.com_bot_version_1.4_(http://www.pingdom.com/)": "bot",
     "": "unknown",
@@ -116,7 +116,7 @@ class Story:
         for table, rows in self.lines.items():
             folder = inbox / table
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "2026-03-31.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            (folder / "2026-03-30.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def tell() -> Story:

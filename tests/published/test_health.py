@@ -70,8 +70,11 @@ def health(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnectio
             DBT_DIR,
             "--profiles-dir",
             DBT_DIR,
-        ]
-        + ["--target-path", folder / "target", "--log-path", folder],
+            "--target-path",
+            folder / "target",
+            "--log-path",
+            folder,
+        ],
         env=os.environ | {"THROUGHLINE_WAREHOUSE": str(path), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
         capture_output=True,
         text=True,
