@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
+import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -17,7 +16,9 @@ import pytest
 
 from dagster_project.landing.contracts import load_contracts
 from dagster_project.landing.landing import LandingReport, land_table, open_landing, prepare
-from dagster_project.settings import DBT_DIR, Settings, load_settings
+from dagster_project.night import Night
+from dagster_project.settings import Settings, load_settings
+from dagster_project.transform import build, prepare_manifest
 from dagster_project.warehouse import open_warehouse
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -53,20 +54,25 @@ def land(data: Path, *, inbox: Path, sources: tuple[str, ...] = PACKS) -> Landed
 
 def stage(landed: Landed) -> None:
     """Build the packs' staging views and run their tests: one run of dbt."""
-    target = landed.settings.data / "target"
-    selected = ["event_taxonomy", *(f"path:models/staging/{pack}" for pack in PACKS)]
-    result = subprocess.run(
-        [
-            *(sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build"),
-            *("--project-dir", str(DBT_DIR), "--profiles-dir", str(DBT_DIR)),
-            *("--target-path", str(target), "--log-path", str(target), "--quiet", "--select", *selected),
-        ],
-        env=os.environ | {"THROUGHLINE_WAREHOUSE": str(landed.settings.warehouse_path)},
-        capture_output=True,
-        text=True,
-        check=False,
+    nodes = json.loads(prepare_manifest().read_text())["nodes"]
+    ours = {
+        name
+        for name, node in nodes.items()
+        if node["name"] == "event_taxonomy" or node["original_file_path"].split("/")[2:3] in [[pack] for pack in PACKS]
+    }
+    night = Night(
+        run_id="test",
+        as_of=datetime(2999, 12, 31),
+        loaded_until=datetime(2999, 12, 31),
+        previous_as_of=datetime(1900, 1, 1),
+        previous_loaded_at=datetime(1900, 1, 1),
+        project_hash="",
+        is_full_build=True,
+        reason="a test",
     )
-    assert result.returncode == 0, result.stdout + result.stderr
+    results = build(landed.settings, night=night, nodes=sorted(ours))
+    assert [result for result in results if not result.is_built] == []
+    assert {result.unique_id for result in results} == ours
 
 
 def copied(folder: Path, *, is_broken: bool) -> Path:
