@@ -33,12 +33,12 @@ with
             {{
                 seconds_between(
                     "attempts.started_at",
-                    "coalesce(attempts.ended_at, cast('" ~ var("as_of") ~ "' as timestamp))",
+                    "coalesce(attempts.ended_at, attempts.watched_until_at)",
                 )
             }} as duration_seconds,
             coalesce(of_touches.rating, of_touches.mood) as satisfaction_rate,
             case
-                when {{ plus_days("attempts.started_at", 1) }} <= {{ as_of() }}
+                when {{ plus_days("attempts.started_at", 1) }} <= attempts.watched_until_at
                 then coalesce(of_touches.first_day_touch_count, 0)
             end as first_day_touch_count
         from attempts

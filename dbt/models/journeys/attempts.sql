@@ -1,10 +1,14 @@
 {{ config(materialized="view") }}
 
-{# The as-of day decides what is still open; the spans do not change with it. #}
+{# How long the journey was watched decides what is still open; the spans do not change with it. #}
 with
     spans as (select * from {{ ref("attempt_spans") }}),
 
-    journeys as (select * from {{ ref("journeys") }}),
+    journeys as (
+        select journeys.journey, journeys.value_amount, journeys.value_currency, watched.watched_until_at
+        from {{ ref("journeys") }} as journeys
+        inner join {{ ref("watched_journeys") }} as watched on journeys.journey = watched.journey
+    ),
 
     journey_values as (
         select spans.journey, events.event_id, events.revenue, events.currency
@@ -40,16 +44,17 @@ with
             case
                 when spans.outcome is not null
                 then spans.outcome
-                when spans.deadline_at <= {{ as_of() }}
+                when spans.deadline_at <= journeys.watched_until_at
                 then 'lost'
                 else 'open'
             end as status,
             case
                 when spans.outcome is not null
                 then spans.outcome_at
-                when spans.deadline_at <= {{ as_of() }}
+                when spans.deadline_at <= journeys.watched_until_at
                 then spans.deadline_at
             end as ended_at,
+            journeys.watched_until_at,
             coalesce(touches.last_stage_order, 1) as last_stage_order,
             coalesce(touches.first_channel, 'other') as first_channel,
             coalesce(touches.touch_count, 0) as touch_count,

@@ -16,10 +16,12 @@ with
             weeks.week_start_date,
             least(
                 journeys.window_days * 86400.0,
-                {{ seconds_between(day_start_utc("weeks.week_start_date"), as_of()) }} - 3.5 * 86400.0
+                {{ seconds_between(day_start_utc("weeks.week_start_date"), "watched.watched_until_at") }}
+                - 3.5 * 86400.0
             ) as horizon_seconds
         from weeks
         inner join journeys on weeks.journey = journeys.journey
+        inner join {{ ref("watched_journeys") }} as watched on weeks.journey = watched.journey
     ),
 
     final as (
