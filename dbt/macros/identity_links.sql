@@ -2,10 +2,10 @@
 {% macro identifier_columns() %} {{ return(person_identifier_columns() + ["account_id"]) }} {% endmacro %}
 
 
-{# Does a row carry, in any identifier column, one of the identifiers that `relation` lists? #}
-{% macro carries_any_of(relation) %}
+{# Does a row carry one of the identifiers that `relation` lists, if so asked as its order? #}
+{% macro carries_any_of(relation, with_order=false) %}
     (
-        {% for column in identifier_columns() %}
+        {% for column in identifier_columns() + ([order_token()] if with_order else []) %}
             coalesce({{ column }} in (select identifier from {{ relation }}), false)
             {% if not loop.last %} or {% endif %}
         {% endfor %}

@@ -1,8 +1,12 @@
-{{ config(materialized="incremental", incremental_strategy="delete+insert", unique_key="identifier") }}
+{{ config(materialized="incremental", incremental_strategy="replace_touched", unique_key="identifier") }}
 
 with
+    touched as (select identifier from {{ ref("touched_identifiers") }}),
+
     observations as (
-        select * from {{ ref("observations") }} {% if is_incremental() %} where {{ is_new() }} {% endif %}
+        select *
+        from {{ ref("observations") }}
+        {% if is_incremental() %} where {{ carries_any_of("touched", with_order=true) }} {% endif %}
     ),
 
     {# Few distinct rows of identifiers stand for many observations. #}
@@ -22,11 +26,6 @@ with
             first_occurred_at,
             first_available_at,
         from combinations
-        {% if is_incremental() %}
-            union all
-            select identifier, first_occurred_at, first_available_at
-            from {{ this }}
-        {% endif %}
     ),
 
     final as (
@@ -36,14 +35,9 @@ with
             min(first_occurred_at) as first_occurred_at,
             min(first_available_at) as first_available_at,
         from tokens
+        {% if is_incremental() %} where identifier in (select identifier from touched) {% endif %}
         group by identifier
     )
 
 select *
 from final
-{% if is_incremental() %}
-    {# Only what is new or was seen earlier than known is written. #}
-    except
-    select identifier, identifier_type, first_occurred_at, first_available_at
-    from {{ this }}
-{% endif %}

@@ -1,13 +1,19 @@
 {{
     config(
         materialized="incremental",
-        incremental_strategy="delete+insert",
-        unique_key=["identifier_a", "identifier_b", "source"],
+        incremental_strategy="replace_touched",
+        unique_key=["identifier_a", "identifier_b"],
     )
 }}
 
 with
-    observations as (select * from {{ ref("observations") }}),
+    touched as (select identifier from {{ ref("touched_identifiers") }}),
+
+    observations as (
+        select *
+        from {{ ref("observations") }}
+        {% if is_incremental() %} where {{ carries_any_of("touched", with_order=true) }} {% endif %}
+    ),
 
     {# What each identifier answered about analytics; two answers at one instant: the refusal counts. #}
     answers as (
@@ -33,62 +39,12 @@ with
         window answers_of_identifier as (partition by identifier order by said_at)
     ),
 
-    {% if is_incremental() %}
-        {# Whoever answered anew may link differently, in old rows too: their pairs are built from scratch. #}
-        answered_anew as (
-            select distinct identifier
-            from {{ ref("consents") }}
-            where purpose = 'analytics' and identifier is not null and {{ is_new() }}
-        ),
-
-        reconsidered as (
-            select identifier
-            from answered_anew
-            where identifier in (select identifier from refusers) or {{ is_any_source_reserved("analytics") }}
-        ),
-
-        reconsidered_rows as (
-            select distinct {{ token_list(identifier_columns()) }} as tokens
-            from observations
-            where {{ carries_any_of("reconsidered") }}
-        ),
-
-        reconsidered_ends as (
-            select distinct tokens, {{ list_to_rows("tokens") }} as identifier_a from reconsidered_rows
-        ),
-
-        reconsidered_sides as (
-            select identifier_a, {{ list_to_rows("tokens") }} as identifier_b from reconsidered_ends
-        ),
-
-        reconsidered_pairs as (
-            select distinct identifier_a, identifier_b
-            from reconsidered_sides
-            where identifier_a < identifier_b
-        ),
-
-        reconsidered_identifiers as (
-            select identifier_a as identifier
-            from reconsidered_pairs
-            union
-            select identifier_b
-            from reconsidered_pairs
-        ),
-
-        scope as (
-            select *
-            from observations
-            where {{ is_new() }} or {{ carries_any_of("reconsidered_identifiers") }}
-        ),
-    {% else %} scope as (select * from observations),
-    {% endif %}
-
     marked as (
         select
             *,
             {{ consent_default("analytics") }} as is_granted_by_default,
             {{ carries_any_of("refusers") }} or not {{ consent_default("analytics") }} as is_doubtful,
-        from scope
+        from observations
     ),
 
     {# Few distinct rows of identifiers stand for many observations; a doubtful one keeps its time. #}
@@ -180,7 +136,7 @@ with
         from ends
     ),
 
-    sighted_pairs as (
+    pairs as (
         select source, identifier_a, identifier_b, is_consented, first_occurred_at, first_available_at
         from sides
         where identifier_a < identifier_b
@@ -196,34 +152,6 @@ with
         from consented
         where owner_identifier is not null and order_id is not null
     ),
-
-    {% if is_incremental() %}
-        touched_pairs as (select distinct identifier_a, identifier_b from sighted_pairs),
-
-        pairs as (
-            select *
-            from sighted_pairs
-            union all
-            select
-                known.source,
-                known.identifier_a,
-                known.identifier_b,
-                known.link_kind <> 'withheld' as is_consented,
-                known.first_occurred_at,
-                known.first_available_at,
-            from {{ this }} as known
-            inner join
-                touched_pairs
-                on known.identifier_a = touched_pairs.identifier_a
-                and known.identifier_b = touched_pairs.identifier_b
-            left join
-                reconsidered_pairs
-                on known.identifier_a = reconsidered_pairs.identifier_a
-                and known.identifier_b = reconsidered_pairs.identifier_b
-            where reconsidered_pairs.identifier_a is null
-        ),
-    {% else %} pairs as (select * from sighted_pairs),
-    {% endif %}
 
     final as (
         select
@@ -245,14 +173,13 @@ with
                 min(first_available_at) filter (where is_consented), min(first_available_at)
             ) as first_available_at,
         from pairs
+        {% if is_incremental() %}
+            where
+                identifier_a in (select identifier from touched)
+                or identifier_b in (select identifier from touched)
+        {% endif %}
         group by identifier_a, identifier_b, source
     )
 
 select *
 from final
-{% if is_incremental() %}
-    {# Only what is new or changed is written. #}
-    except
-    select identifier_a, identifier_b, source, link_kind, confidence, first_occurred_at, first_available_at
-    from {{ this }}
-{% endif %}

@@ -1,23 +1,29 @@
-{{ config(materialized="view") }}
+{{ config(materialized="incremental", incremental_strategy="delete+insert", unique_key="observation_id") }}
 
+-- depends_on: {{ ref("touched_identifiers") }}
 with
-    events as (select * from {{ ref("events") }}),
+    staged as (select * from {{ ref("staged_observations") }}),
 
-    profiles as (select * from {{ ref("profiles") }}),
+    {% if is_incremental() %}
+        staged_keys as (select distinct observation_id from staged where {{ is_new() }}),
+
+        candidates as (
+            select staged.*
+            from staged
+            inner join staged_keys on staged.observation_id = staged_keys.observation_id
+        ),
+    {% else %} candidates as (select * from staged),
+    {% endif %}
 
     final as (
         select
-            source, {{ identifier_columns() | join(", ") }}, order_id, occurred_at, available_at, _loaded_at,
-        from events
-        union all
-        select
+            observation_id,
             source,
             {{ identifier_columns() | join(", ") }},
-            cast(null as varchar) as order_id,
-            changed_at as occurred_at,
+            order_id,
+            occurred_at,
             available_at,
-            _loaded_at,
-        from profiles
+        from candidates
     )
 
 select *
