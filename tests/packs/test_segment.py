@@ -10,21 +10,21 @@ import duckdb
 from tests.packs.conftest import token
 
 Rows = Callable[[str], list[tuple[object, ...]]]
-PETER = token("user_id", "97980cfea0067", namespace="app")
-BROWSER = token("device_id", "507f191e810c19729de860ea", namespace="segment")
+PIA = token("user_id", "u_0067", namespace="app")
+BROWSER = token("device_id", "b7e23ec29af22b0b4e41da31", namespace="segment")
 
 
 def test_clock_skew_is_corrected_to_the_time_segment_publishes(rows: Rows) -> None:
     # The sample's own `timestamp` is what Segment makes of the other three.
     assert rows("""
         select strftime(occurred_at, '%Y-%m-%dT%H:%M:%S.%g'), event_name, device_id, user_id
-        from staging.stg_segment__events where event_key = 'ajs-f8ca1e4de5024d9430b3928bd8ac6b96'
+        from staging.stg_segment__events where event_key = 'ajs-11111111aaaa4d9430b3928bd8ac0001'
     """) == [
         (
             "2015-12-12T19:11:01.249",
-            "Course Clicked",
-            token("device_id", "23adfd82-aa0f-45a7-a756-24f2a7a4c895", namespace="segment"),
-            token("user_id", "AiUGstSDIg", namespace="app"),
+            "Lesson Opened",
+            token("device_id", "5d0b7c1e-3f52-4c6a-9a77-0c1d2e3f4a5b", namespace="segment"),
+            token("user_id", "u_ann", namespace="app"),
         )
     ]
 
@@ -38,18 +38,18 @@ def test_context_becomes_campaign_client_and_account(rows: Rows) -> None:
         (
             "Newsletter",
             "email",
-            "TPS Innovation Newsletter",
-            "tps reports",
-            "image link",
+            "Spring letter",
+            "spring reports",
+            "picture",
             "mobile",
             "iOS",
             "8.1.3",
             "545",
             "United States",
-            "https://segment.com/academy/",
+            "https://www.example.com/academy/",
             None,
-            PETER,
-            token("email", "peter@example.com"),
+            PIA,
+            token("email", "pia@example.com"),
             token("account_id", "12345", namespace="app"),
             "2015-12-10 04:08:31.905",
         )
@@ -61,7 +61,7 @@ def test_a_conversion_carries_its_invoice_and_its_money(rows: Rows) -> None:
     assert rows("""
         select order_id, cast(revenue as varchar), currency, properties ->> 'plan', cast(occurred_at as varchar)
         from staging.stg_segment__events where event_name = 'Subscription Started'
-    """) == [("billing:in_1MtHbELkdIwHu7ixl4OzzPMv", "10.00", "USD", "Basic Plan", "2023-04-05 11:50:00")]
+    """) == [("billing:in_A1", "10.00", "USD", "Basic Plan", "2023-04-05 11:50:00")]
 
 
 def test_a_cancellation_is_known_by_its_subscription(rows: Rows) -> None:
@@ -72,8 +72,8 @@ def test_a_cancellation_is_known_by_its_subscription(rows: Rows) -> None:
         from staging.stg_stripe__events where event_name = 'subscription.cancelled'
         order by source
     """) == [
-        ("Subscription Cancelled", "segment", "billing:sub_1MowQVLkdIwHu7ixeRlqHVzs"),
-        ("subscription.cancelled", "stripe", "billing:sub_1MowQVLkdIwHu7ixeRlqHVzs"),
+        ("Subscription Cancelled", "segment", "billing:sub_A1"),
+        ("subscription.cancelled", "stripe", "billing:sub_A1"),
     ]
 
 
@@ -107,7 +107,7 @@ def _page(name: str, url: str, at: str) -> tuple[object, ...]:
 
 def test_an_identify_call_is_a_profile(rows: Rows) -> None:
     assert rows("select device_id, user_id, email, country, plan from staging.stg_segment__profiles") == [
-        (BROWSER, PETER, token("email", "peter@example.com"), "USA", "premium")
+        (BROWSER, PIA, token("email", "pia@example.com"), "USA", "premium")
     ]
 
 
@@ -120,17 +120,17 @@ def test_consent_is_per_purpose_and_counts_for_the_user_where_one_is_known(rows:
         ("pages", BROWSER, "analytics", True),
         ("pages", BROWSER, "marketing", False),
         ("pages", BROWSER, "personalisation", True),
-        ("tracks", PETER, "analytics", True),
-        ("tracks", PETER, "marketing", True),
-        ("tracks", PETER, "personalisation", False),
+        ("tracks", PIA, "analytics", True),
+        ("tracks", PIA, "marketing", True),
+        ("tracks", PIA, "personalisation", False),
     ]
 
 
 def test_what_is_personal_or_undeclared_is_in_the_vault_alone(rows: Rows, warehouse: duckdb.DuckDBPyConnection) -> None:
     ((name, email, city),) = rows("select full_name, email, address_city from vault.segment__identifies")
-    assert (name, email, city) == ("Peter Gibbons", "peter@example.com", "San Francisco")
+    assert (name, email, city) == ("Pia Muster", "pia@example.com", "San Francisco")
     ((extra,),) = rows("select extra from vault.segment__tracks where extra::varchar like '%SPRING%'")
     assert "SPRING" in json.dumps(json.loads(str(extra)))
     text = str(warehouse.execute("select * from raw.segment__tracks").fetchall())
     text += str(warehouse.execute("select * from raw.segment__identifies").fetchall())
-    assert not [word for word in ("SPRING", "peter@", "Gibbons", "8.8.8.8", "6th St", "4242 is no") if word in text]
+    assert not [word for word in ("SPRING", "pia@", "Muster", "8.8.8.8", "Hill St", "4242 is no") if word in text]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from tests.packs.conftest import token
 
 Rows = Callable[[str], list[tuple[object, ...]]]
-ROGER = token("support_id", "20978392", namespace="zendesk")
+ROB = token("support_id", "20978392", namespace="zendesk")
 
 
 def test_a_ticket_is_opened_escalated_solved_reopened_and_solved_again(rows: Rows) -> None:
@@ -32,10 +32,10 @@ def test_every_comment_belongs_to_the_requester(rows: Rows) -> None:
         left join vault.texts as texts on events.text_id = texts.text_id
         where events.source_table = 'ticket_comments' order by events.event_key
     """) == [
-        ("1274", "First Comment", ROGER, None),
-        ("1275", "Agent Replied", ROGER, "Please write to me at [email]."),
-        ("1276", "Customer Replied", ROGER, "It still burns, call [phone]."),
-        ("1277", "Note Added", ROGER, None),
+        ("1274", "First Comment", ROB, None),
+        ("1275", "Agent Replied", ROB, "Please write to me at [email]."),
+        ("1276", "Customer Replied", ROB, "It still burns, call [phone]."),
+        ("1277", "Note Added", ROB, None),
     ]
 
 
@@ -53,7 +53,7 @@ def test_ratings_are_one_for_good_and_nothing_for_bad(rows: Rows) -> None:
         left join vault.texts as texts on events.text_id = texts.text_id
         where events.source_table = 'satisfaction_ratings' order by events.event_key
     """) == [
-        ("35436|good", "Satisfaction Rated", 1.0, "Great support!"),
+        ("35436|good", "Satisfaction Rated", 1.0, "Thank you all!"),
         ("62|bad", "Satisfaction Rated", 0.0, "Slow."),
         ("62|offered", "Rating Offered", None, None),
     ]
@@ -64,9 +64,9 @@ def test_customers_have_profiles_and_staff_do_not(rows: Rows) -> None:
         select support_id, user_id, email, account_id, language from staging.stg_zendesk__profiles
     """) == [
         (
-            ROGER,
-            token("user_id", "sai989sur98w9", namespace="app"),
-            token("email", "roger@example.org"),
+            ROB,
+            token("user_id", "ext_0001", namespace="app"),
+            token("email", "rob@example.org"),
             token("account_id", "57542", namespace="zendesk"),
             "en-US",
         )
