@@ -123,11 +123,11 @@ def _run(chosen: argparse.Namespace) -> int:
     skipped = _unknown_sources(settings)
 
     from dagster_project.night import warehouse_holder
-    from dagster_project.running import run_nightly
+    from dagster_project.running import run_job
 
     if holder := warehouse_holder(settings):
         print(holder, flush=True)
-    report = run_nightly(settings, as_of=chosen.as_of or "", tell=_teller())
+    report = run_job(settings, as_of=chosen.as_of or "", tell=_teller())
     for line in skipped:
         print(line)
     if not report.is_success:
@@ -412,9 +412,19 @@ def _ui(chosen: argparse.Namespace) -> int:
         "THROUGHLINE_DATA": str(settings.data),
     }
     workspace = str(PROJECT_ROOT / "workspace.yaml")
+    quiet = ["-w", workspace, "--log-level", "warning", "--code-server-log-level", "warning"]
     commands = [
-        [str(binaries / "dagster-webserver"), "-h", "127.0.0.1", "-p", str(port), "-w", workspace, "-l", "warning"],
-        [str(binaries / "dagster-daemon"), "run", "-w", workspace, "--log-level", "warning"],
+        [
+            str(binaries / "dagster-webserver"),
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "--dagster-log-level",
+            "warning",
+            *quiet,
+        ],
+        [str(binaries / "dagster-daemon"), "run", *quiet],
     ]
     children = [subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT) for command in commands]
     print(f"The UI starts on http://127.0.0.1:{port} (only this machine can reach it); Ctrl-C ends it.", flush=True)

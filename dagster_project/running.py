@@ -13,6 +13,7 @@ from dagster import DagsterEvent, DagsterEventType
 
 from dagster_project.gates import not_happened
 from dagster_project.instance import mark_dead_runs, open_instance
+from dagster_project.publishing.alerts import latest_alerts, write_alert
 from dagster_project.settings import Settings
 
 # The tags by which the UI files a run under its job.
@@ -44,13 +45,15 @@ class RunReport:
     outcome: str
 
 
-def run_nightly(settings: Settings, *, as_of: str = "", tell: Callable[[str], None]) -> RunReport:
-    """Run the nightly job here and now, recorded like any other run.
+def run_job(settings: Settings, *, job: str = "nightly", as_of: str = "", tell: Callable[[str], None]) -> RunReport:
+    """Run a job here and now, recorded like any other run.
 
     Parameters
     ----------
     settings : Settings
         Whose data folder is meant.
+    job : str
+        Its name.
     as_of : str
         Instead of THROUGHLINE_AS_OF.
     tell : callable
@@ -58,30 +61,25 @@ def run_nightly(settings: Settings, *, as_of: str = "", tell: Callable[[str], No
     """
     from dagster_project.definitions import defs
     from dagster_project.defs.checks import told_missing
-    from dagster_project.defs.sensors import alert_failure
 
-    job = defs.resolve_job_def("nightly")
     run_id = str(uuid.uuid4())
     steps = _Steps(tell)
     with open_instance(settings) as instance:
         for dead in mark_dead_runs(instance, settings):
             tell(f"Run {dead[:8]} was killed earlier; it is marked as failed.")
         instance.add_event_listener(run_id, steps.hear)
-        result = job.execute_in_process(
+        result = defs.resolve_job_def(job).execute_in_process(
             instance=instance,
             run_id=run_id,
             raise_on_error=False,
             tags=_TAGS,
-            run_config={
-                "resources": {"warehouse": {"config": {"as_of": as_of}}},
-                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-            },
+            run_config={"resources": {"warehouse": {"config": {"as_of": as_of}}}},
         )
         missing = told_missing(*not_happened(instance, run_id=run_id)) if result.success else None
     is_success = result.success and missing is None
     reason = "" if is_success else (missing or failure_sentence(result.all_events))
     if not is_success:
-        alert_failure(settings, run_id=run_id, job=job.name, reason=reason)
+        alert_failure(settings, run_id=run_id, job=job, reason=reason)
     current = steps.metadata.get("published/current", {})
     return RunReport(
         run_id=run_id,
@@ -117,6 +115,9 @@ def failure_sentence(events: list[DagsterEvent]) -> str:
     for event in events:
         for error in reversed(list(_errors(event))):
             return f"{event.step_key or 'the run'} failed with {' '.join(str(error.message).split())}"
+    for event in events:
+        if event.event_type == DagsterEventType.RUN_FAILURE and event.message:
+            return event.message
     return "the run failed; its log in the UI says why."
 
 
@@ -127,6 +128,18 @@ def _errors(event: DagsterEvent) -> Iterator[Any]:
     while error is not None:
         yield error
         error = error.cause
+
+
+def alert_failure(settings: Settings, *, run_id: str, job: str, reason: str) -> None:
+    """Record once that a run failed and why.
+
+    Both the run's own process and the sensor that watches for failures come here.
+    """
+    if any(alert.run_id == run_id and alert.kind == "run_failed" for alert in latest_alerts(settings, limit=200)):
+        return
+    write_alert(
+        settings, kind="run_failed", message=f"The run of {job} failed: {reason}", run_id=run_id, details={"job": job}
+    )
 
 
 class _Steps:

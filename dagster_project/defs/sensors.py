@@ -9,7 +9,7 @@ from dagster_project.instance import mark_dead_runs
 from dagster_project.landing.contracts import load_contracts
 from dagster_project.landing.ledger import inbox_files
 from dagster_project.landing.readers import SUFFIXES
-from dagster_project.publishing.alerts import latest_alerts, write_alert
+from dagster_project.running import alert_failure, failure_sentence
 from dagster_project.settings import Settings, load_settings
 
 # Files still being copied grow: they are looked at again after this, and land when they stand still.
@@ -66,24 +66,6 @@ def killed_run_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 )
 def failure_alert_sensor(context: dg.RunFailureSensorContext) -> None:
     """Write the alert, unless the run's own process has written it."""
-    reasons = [event.event_specific_data.error_display_string for event in context.get_step_failure_events()]
-    alert_failure(
-        load_settings(),
-        run_id=context.dagster_run.run_id,
-        job=context.dagster_run.job_name,
-        reason=reasons[0] if reasons else context.failure_event.message or "unknown",
-    )
-
-
-def alert_failure(settings: Settings, *, run_id: str, job: str, reason: str) -> None:
-    """Record once that a run failed and why."""
-    if any(alert.run_id == run_id and alert.kind == "run_failed" for alert in latest_alerts(settings, limit=200)):
-        return
-    sentence = " ".join(reason.split())[:2000]
-    write_alert(
-        settings,
-        kind="run_failed",
-        message=f"The run of {job} failed: {sentence}",
-        run_id=run_id,
-        details={"job": job},
-    )
+    run = context.dagster_run
+    events = [entry.dagster_event for entry in context.instance.all_logs(run.run_id) if entry.dagster_event]
+    alert_failure(load_settings(), run_id=run.run_id, job=run.job_name, reason=failure_sentence(events))
