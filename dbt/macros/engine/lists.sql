@@ -1,4 +1,4 @@
-{# Lists of tokens: how they are made and taken apart differs between engines. #}
+{# Tokens, lists of them and keys of their rows: how they are made and taken apart differs between engines. #}
 {# The tokens of a row that may identify something: those present and not junk. #}
 {% macro token_list(columns) %}
     list_filter(
@@ -13,3 +13,7 @@
 
 {# Type and namespace of a token: all of it before the last colon. #}
 {% macro token_class(token) %} regexp_replace({{ token }}, ':[^:]*$', '') {% endmacro %}
+
+
+{# A 64-bit digest of the given columns, for keys that may collide once in a while without harm. #}
+{% macro small_digest(columns) %} md5_number_lower(concat_ws('|', {{ columns | join(", ") }})) {% endmacro %}

@@ -15,16 +15,20 @@ with
         {% if is_incremental() %} where {{ carries_any_of("touched", with_order=true) }} {% endif %}
     ),
 
+    {# Where consent is the default, only those who ever refused need a closer look. #}
+    refusers as (
+        select distinct identifier from {{ ref("consents") }} where purpose = 'analytics' and not is_granted
+    ),
+
     {# What each identifier answered about analytics; two answers at one instant: the refusal counts. #}
     answers as (
         select identifier, said_at, bool_and(is_granted) as is_granted
         from {{ ref("consents") }}
-        where purpose = 'analytics' and identifier is not null
+        where
+            purpose = 'analytics'
+            and (identifier in (select identifier from refusers) or {{ is_any_source_reserved("analytics") }})
         group by identifier, said_at
     ),
-
-    {# Where consent is the default, only those who ever refused need a closer look. #}
-    refusers as (select distinct identifier from answers where not is_granted),
 
     consents as (
         select

@@ -7,7 +7,7 @@ with
 
     final as (
         select
-            {{ digest(["source", "source_table", "event_key"]) }} as observation_id,
+            {{ small_digest(["source", "source_table", "event_key"]) }} as observation_id,
             source,
             {{ identifier_columns() | join(", ") }},
             order_id,
@@ -17,7 +17,7 @@ with
         from events
         union all
         select
-            {{ digest(["source", "source_table", "profile_key", "'profile'"]) }} as observation_id,
+            {{ small_digest(["source", "source_table", "profile_key", "'profile'"]) }} as observation_id,
             source,
             {{ identifier_columns() | join(", ") }},
             cast(null as varchar) as order_id,

@@ -33,6 +33,8 @@ with
     tokens as (
         select {{ list_to_rows(tokens) }} as identifier
         from staged
+        {# On a first build everything is built anyway. #}
+        {% if not known_observations %} where false {% endif %}
         {% if known_observations %}
             union all
             select {{ list_to_rows(tokens) }} as identifier
