@@ -8,13 +8,12 @@ started again ends as if it had never been killed.
 from __future__ import annotations
 
 import errno
-import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,11 +23,12 @@ import pyarrow as pa
 from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
 from dagster_project.landing import ledger, parsing, readers, tokens
+from dagster_project.landing.backfill import backfill, backfill_texts
 from dagster_project.landing.contracts import TableContract
 from dagster_project.landing.parsing import quoted
-from dagster_project.landing.passes import Pass, missing_column, write_vault
+from dagster_project.landing.passes import Engine, FileOfPass, path_available
 from dagster_project.landing.readers import ChangedFile, Records, Snapshot, UnreadableFile
-from dagster_project.settings import Settings, end_of_day
+from dagster_project.settings import Settings
 from dagster_project.warehouse import open_warehouse
 
 #: Files up to this size share a batch, so that a year of daily files is a few transactions.
@@ -37,6 +37,8 @@ SMALL_GZIP_BYTES = 2 << 20
 MAX_BATCH_FILES = 1_000
 
 _Item = TypeVar("_Item")
+#: File id, path, content hash, snapshot, counts, status and reason of a ledger row.
+_Entry = tuple[str, str, str, Snapshot, dict[str, int], str, str | None]
 
 COUNTS = ("accepted", "quarantined", "duplicates", "suppressed")
 
@@ -52,6 +54,14 @@ class FileReport:
     quarantined: int = 0
     duplicates: int = 0
     suppressed: int = 0
+
+    @classmethod
+    def landed(cls, path: str, counts: Mapping[str, int]) -> FileReport:
+        """Return the report of a file that landed."""
+        report = cls(path=path, status="landed")
+        for name in COUNTS:
+            setattr(report, name, counts[name])
+        return report
 
     @property
     def rows_in(self) -> int:
@@ -97,17 +107,10 @@ class LandingReport:
 
 
 @dataclass(kw_only=True)
-class _File:
+class _File(FileOfPass):
     """A file on its way in."""
 
-    number: int
     snapshot: Snapshot
-    path: str
-    content_hash: str
-    file_id: str
-    path_available: datetime | None
-    header: bytes | None = None
-    missing: str | None = None
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
 
 
@@ -233,8 +236,8 @@ def _add_columns(
     is_vault: bool,
 ) -> None:
     """Add newly named columns and fill them from the fields the vault kept, in one transaction."""
-    from dagster_project.landing.replay import backfill
-
+    if not is_vault:
+        backfill_texts(connection, contract, new)
     connection.execute("begin")
     try:
         for name in new:
@@ -243,7 +246,8 @@ def _add_columns(
         failpoint("landing.backfilled")
         connection.execute("commit")
     except BaseException:
-        connection.execute("rollback")
+        with suppress(duckdb.TransactionException):
+            connection.execute("rollback")
         raise
 
 
@@ -308,18 +312,20 @@ class _Landing:
         self.settings, self.contract, self.connection = settings, contract, connection
         self.chunk_bytes = chunk_bytes
         self.report = LandingReport(source=contract.source, table=contract.table)
-        self.shape = parsing.JsonShape.of(contract)
-        self.patterns = tokens.blocked_patterns()
-        self.raw = f"warehouse.raw.{contract.name}"
-        self.vault = f"vault.main.{contract.name}"
         ensure_tables(connection, contract)
-        # DuckDB cannot write two files in one transaction: the vault has a connection of its own.
-        self.vault_writer = connection.cursor()
-        self.vault_writer.execute("set TimeZone = 'UTC'")
-        self.reader = connection.cursor()
-        self.reader.execute("set TimeZone = 'UTC'")
-        self.helper = ThreadPoolExecutor(max_workers=1)
-        self.has_suppressed = ledger.has_suppressed(connection)
+        # The vault and the Parquet reader have connections of their own, that work beside the main one.
+        self.vault_writer, self.reader = connection.cursor(), connection.cursor()
+        for cursor in (self.vault_writer, self.reader):
+            cursor.execute("set TimeZone = 'UTC'")
+        self.engine = Engine(
+            contract=contract,
+            connection=connection,
+            vault=self.vault_writer,
+            helper=ThreadPoolExecutor(max_workers=1),
+            shape=parsing.JsonShape.of(contract),
+            patterns=tokens.blocked_patterns(),
+            has_suppressed=ledger.has_suppressed(connection),
+        )
 
     # -- which files
 
@@ -334,7 +340,7 @@ class _Landing:
                 failpoint("landing.after_batch")
                 waiting = self._without_repeated(waiting)
         finally:
-            self.helper.shutdown()
+            self.engine.helper.shutdown()
             self.vault_writer.close()
             self.reader.close()
         return self.report
@@ -367,7 +373,7 @@ class _Landing:
                 path=name,
                 content_hash=digest,
                 file_id=ledger.file_id_of(self.contract, digest),
-                path_available=self._path_available(name),
+                path_available=path_available(self.contract, name),
             )
             if entry and entry.content_hash == digest:
                 self._touched(file)
@@ -375,16 +381,6 @@ class _Landing:
             else:
                 new.append(file)
         return self._without_repeated(new)
-
-    def _path_available(self, path: str) -> datetime | None:
-        """End of the local day that the contract finds in a path, None without one."""
-        for kind, pattern in self.contract.available:
-            if kind == "path_date" and (found := re.search(pattern, path)):
-                try:
-                    return end_of_day(date.fromisoformat(found.group(1)), timezone=self.contract.timezone)
-                except ValueError:
-                    return None
-        return None
 
     def _next_batch(self, waiting: list[_File]) -> tuple[list[_File], list[_File]]:
         """Take the next files that share a transaction: many small ones or a large one."""
@@ -442,7 +438,7 @@ class _Landing:
             ],
         )
 
-    def _enter(self, entries: list[tuple[str, str, str, Snapshot, dict[str, int], str, str | None]]) -> None:
+    def _enter(self, entries: Sequence[_Entry]) -> None:
         """Write ledger rows in a transaction of their own."""
         self.connection.execute("begin")
         try:
@@ -454,7 +450,7 @@ class _Landing:
 
     def _write_entries(
         self,
-        entries: list[tuple[str, str, str, Snapshot, dict[str, int], str, str | None]],
+        entries: Sequence[_Entry],
         *,
         landed_at: datetime,
     ) -> None:
@@ -513,16 +509,14 @@ class _Landing:
                 self.connection.execute(f"drop table if exists temp.{name}")
         for file in landed:
             self.landed[file.content_hash] = file.file_id
-            self.report.files.append(FileReport(path=file.path, status="landed", **file.counts))
+            self.report.files.append(FileReport.landed(file.path, file.counts))
         for file, reason in failures:
             self._clear_vault([file])
             self._failed(file.path, file.snapshot, file.content_hash, reason)
 
     def _roll_back(self) -> None:
-        try:
+        with suppress(duckdb.TransactionException):  # a failed commit has rolled back already
             self.connection.execute("rollback")
-        except duckdb.TransactionException:
-            pass  # a failed commit has rolled back already
 
     def _start_batch(self, batch: list[_File]) -> None:
         """Forget what an interrupted run left in the vault of these files."""
@@ -548,7 +542,8 @@ class _Landing:
             own: list[tuple[_File, Records]] = []
             try:
                 for header, records in self._records(file):
-                    self._note_header(file, header)
+                    for name in file.note_header(header, self.contract):
+                        self.drift.setdefault(name, file.file_id)
                     own.append((file, records))
                     if is_alone:
                         self._write_pass(own)
@@ -577,49 +572,14 @@ class _Landing:
         )
         return records if _is_small(file) else read_ahead(records)
 
-    def _note_header(self, file: _File, header: bytes | None) -> None:
-        """Remember a CSV file's header, what it lacks and what is new in it."""
-        if file.header is not None or not header:
-            return
-        file.header = header
-        names = readers.header_fields(header)
-        for column in self.contract.columns:
-            if column.path in names:
-                continue
-            if column.required:
-                file.missing = missing_column(self.contract, column.name, file.path)
-                break
-            self.drift.setdefault(f"{column.path} (gone)", file.file_id)
-        for name in parsing.new_headers(self.contract, names):
-            self.drift.setdefault(name, file.file_id)
-
     def _write_pass(self, pending: list[tuple[_File, Records]]) -> None:
-        """Parse, judge and write some records."""
-        run = Pass(
-            self.connection,
-            self.contract,
-            shape=self.shape,
-            patterns=self.patterns,
-            has_suppressed=self.has_suppressed,
-        )
-        try:
-            for path in run.parse(pending):
-                self.drift.setdefault(path, pending[0][0].file_id)
-            counts = run.judge()
-            failpoint("landing.before_vault")
-            vault = self.helper.submit(write_vault, self.vault_writer, run.for_vault())
-            try:
-                run.write_rows(loaded_at=self.loaded_at)
-                failpoint("landing.after_rows")
-            finally:
-                vault.result()
-        finally:
-            run.close()
+        """Parse, judge and write some records, and count what became of them."""
+        counts, drift = self.engine.run(pending, loaded_at=self.loaded_at)
         by_number = {file.number: file for file, _ in pending}
         for number, verdict, count in counts:
             by_number[number].counts[verdict] += count
-        for file, records in pending:
-            file.counts["quarantined"] += len(records.rejected)
+        for name in drift:
+            self.drift.setdefault(name, pending[0][0].file_id)
 
     def _write_drift(self) -> None:
         """Report fields that the contract does not know, once each."""

@@ -36,6 +36,7 @@ VAULT_TABLES = {
     "quarantine": "file_id varchar, row_number bigint, content_hash varchar, original blob",
 }
 KEY_FINGERPRINT = "key_fingerprint"
+REPLAYED_AT = "replayed_at"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +64,9 @@ def fact(connection: duckdb.DuckDBPyConnection, name: str) -> str | None:
 
 
 def set_fact(connection: duckdb.DuckDBPyConnection, name: str, value: str) -> None:
-    """Remember a fact about this warehouse."""
-    connection.execute("begin")
+    """Remember a fact about this warehouse, in the transaction that is open if one is."""
     connection.execute("delete from warehouse.ops.facts where name = ?", [name])
     connection.execute("insert into warehouse.ops.facts values (?, ?)", [name, value])
-    connection.execute("commit")
 
 
 def file_id_of(contract: TableContract, content_hash: str, *, path: str = "") -> str:
@@ -96,7 +95,10 @@ def known_files(
 
 def next_instant(connection: duckdb.DuckDBPyConnection) -> datetime:
     """Now in UTC, but later than every earlier batch, so that `_loaded_at` can be a watermark."""
-    [(latest,)] = connection.execute("select max(landed_at) from warehouse.ops.landed_files").fetchall()
+    [(latest,)] = connection.execute(
+        "select max(instant) from (select landed_at as instant from warehouse.ops.landed_files "
+        f"union all select value::timestamp from warehouse.ops.facts where name = '{REPLAYED_AT}')"
+    ).fetchall()
     now = datetime.now(UTC).replace(tzinfo=None)
     return now if latest is None else max(now, latest + timedelta(microseconds=1))
 

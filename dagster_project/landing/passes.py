@@ -2,34 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Protocol
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from dagster_project.failpoints import failpoint
-from dagster_project.landing import parsing, readers
+from dagster_project.landing import parsing, readers, tokens
 from dagster_project.landing.contracts import TableContract
 from dagster_project.landing.parsing import JsonShape, literal, quoted
 from dagster_project.landing.readers import Records
+from dagster_project.settings import end_of_day
 
 #: Rows per Arrow batch, DuckDB's unit of parallel work when it scans Arrow.
 BATCH_ROWS = 20_480
 
 
-class FileOfPass(Protocol):
+@dataclass(kw_only=True)
+class FileOfPass:
     """What a pass needs to know about the file that records are from."""
 
     number: int
     path: str
     content_hash: str
     file_id: str
-    path_available: datetime | None
-    header: bytes | None
-    missing: str | None
+    path_available: datetime | None = None
+    header: bytes | None = None
+    missing: str | None = None
+
+    def note_header(self, header: bytes | None, contract: TableContract) -> list[str]:
+        """Remember a CSV file's header and what it lacks; return the fields that are new or gone in it."""
+        if self.header is not None or not header:
+            return []
+        self.header = header
+        names = readers.header_fields(header)
+        absent = [c for c in contract.columns if c.path not in names]
+        required = [c.name for c in absent if c.required]
+        if required:
+            self.missing = missing_column(contract, required[0], self.path)
+        gone = [f"{c.path} (gone)" for c in absent if not c.required]
+        return parsing.new_headers(contract, names) + gone
+
+
+def path_available(contract: TableContract, path: str) -> datetime | None:
+    """End of the local day that the contract finds in a path, None without one."""
+    for kind, pattern in contract.available:
+        if kind == "path_date" and (found := re.search(pattern, path)):
+            try:
+                return end_of_day(date.fromisoformat(found.group(1)), timezone=contract.timezone)
+            except ValueError:
+                return None
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What the passes of one table share.
+
+    Attributes
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Has the macros, an open transaction on the warehouse, and the temporary table `seen`.
+    vault : duckdb.DuckDBPyConnection
+        Writes the vault: DuckDB cannot write two files in one transaction.
+    helper : ThreadPoolExecutor
+        Writes the vault beside the warehouse.
+    """
+
+    contract: TableContract
+    connection: duckdb.DuckDBPyConnection
+    vault: duckdb.DuckDBPyConnection
+    helper: ThreadPoolExecutor
+    shape: JsonShape
+    patterns: Mapping[str, str]
+    has_suppressed: bool
+
+    def run(
+        self, pending: Sequence[tuple[FileOfPass, Records]], *, loaded_at: datetime, keeps_bytes: bool = True
+    ) -> tuple[list[tuple[int, str, int]], list[str]]:
+        """Parse, judge and write some records.
+
+        Returns
+        -------
+        counts : list of (int, str, int)
+            File number, verdict, and how many of its rows got it.
+        drift : list of str
+            Fields that the contract does not know.
+        """
+        run = Pass(self.connection, self.contract, shape=self.shape, patterns=self.patterns)
+        try:
+            drift = run.parse(pending)
+            counts = run.judge(has_suppressed=self.has_suppressed)
+            failpoint("landing.before_vault")
+            found = run.for_vault()
+            if not keeps_bytes:
+                found.pop("quarantine", None)
+            written = self.helper.submit(write_vault, self.vault, found)
+            try:
+                run.write_rows(loaded_at=loaded_at)
+                failpoint("landing.after_rows")
+            finally:
+                written.result()
+        finally:
+            run.close()
+        counts += [(f.number, "quarantined", len(r.rejected)) for f, r in pending if r.rejected]
+        return counts, drift
 
 
 class Pass:
@@ -42,10 +124,8 @@ class Pass:
         *,
         shape: JsonShape,
         patterns: Mapping[str, str],
-        has_suppressed: bool,
     ) -> None:
-        self.connection, self.contract, self.shape = connection, contract, shape
-        self.patterns, self.has_suppressed = patterns, has_suppressed
+        self.connection, self.contract, self.shape, self.patterns = connection, contract, shape, patterns
         self.is_begun = False
 
     def close(self) -> None:
@@ -55,7 +135,7 @@ class Pass:
 
     # -- records -> typed rows
 
-    def parse(self, pending: list[tuple[FileOfPass, Records]]) -> list[str]:
+    def parse(self, pending: Sequence[tuple[FileOfPass, Records]]) -> list[str]:
         """Fill `typed`; return the fields that the contract does not know."""
         self._register(pending)
         by_header: dict[bytes, list[tuple[FileOfPass, Records]]] = {}
@@ -75,7 +155,7 @@ class Pass:
         self.connection.execute(f"{start} {select}")
         self.is_begun = True
 
-    def _register(self, pending: list[tuple[FileOfPass, Records]]) -> None:
+    def _register(self, pending: Sequence[tuple[FileOfPass, Records]]) -> None:
         files = [f for f, _ in pending]
         self.connection.register(
             "files_read",
@@ -137,12 +217,12 @@ class Pass:
 
     # -- typed rows -> verdicts
 
-    def judge(self) -> list[tuple[int, str, int]]:
+    def judge(self, *, has_suppressed: bool) -> list[tuple[int, str, int]]:
         """Fill `verdicts` and return how many rows of each file got each verdict."""
         contract = self.contract
         run = self.connection.execute
         is_suppressed = "false"
-        if self.has_suppressed:
+        if has_suppressed:
             is_suppressed = (
                 "coalesce(list_has_any(_tokens, (select list(identifier) from warehouse.ops.suppressed_identifiers)), "
                 "false)"
@@ -211,7 +291,7 @@ class Pass:
         values = "".join(f"{quoted('_vault_' + n)} as {quoted(n)}, " for n in kept)
         return self.connection.sql(
             f"""
-            select content_hash, typed._row as row_number, {values} _extra::varchar as extra
+            select content_hash, typed._row as row_number, {values} _extra as extra
             from {self._accepted()} where {any_given}
             """
         ).to_arrow_table()
@@ -221,7 +301,7 @@ class Pass:
         return self.connection.sql(
             " union all ".join(
                 f"""
-                (select {text_id(column)} as text_id, {literal(contract.source)} as source,
+                (select {tokens.text_id(column)} as text_id, {literal(contract.source)} as source,
                     {literal(contract.table)} as table_name, {literal(column)} as column_name, content_hash,
                     typed._row as row_number, {quoted("_text_" + column)} as text
                 from {self._accepted()}
@@ -257,7 +337,7 @@ class Pass:
         for column in contract.columns:
             if column.text:
                 present = f"{quoted('_text_' + column.name)} is not null"
-                own.append(f"case when {present} then {text_id(column.name)} end as {quoted(column.name)}")
+                own.append(f"case when {present} then {tokens.text_id(column.name)} end as {quoted(column.name)}")
             elif column.raw_type:
                 own.append(f"typed.{quoted(column.name)}")
         self.connection.execute(
@@ -318,11 +398,6 @@ def missing_column(contract: TableContract, name: str, path: str) -> str:
         f"{name}: {path.rsplit('/', 1)[-1]} has no '{wanted}', which the contract requires; if the export renamed it, "
         f"set `from` of {name} in {contract.path.name} to the new name and replay"
     )
-
-
-def text_id(column: str) -> str:
-    """SQL for the id of a row's text: from its content, so that it does not depend on file cuts."""
-    return f"keyed_hash('text|' || _key || {literal('|' + column)})"
 
 
 def _numbered(number: int, records: Records, table: pa.Table) -> pa.Table:

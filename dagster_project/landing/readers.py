@@ -318,12 +318,12 @@ def _sift(
     array = np.frombuffer(block, np.uint8)
     reasons = dict(bad or {})
     blank = _blank(array, starts, ends)
-    for index in np.flatnonzero(ends - starts > MAX_RECORD_BYTES):
+    for index in map(int, np.flatnonzero(ends - starts > MAX_RECORD_BYTES)):
         size = int(ends[index] - starts[index]) >> 20
-        reasons.setdefault(int(index), f"the row is {size} MB long; the most is {MAX_RECORD_BYTES >> 20} MB")
+        reasons.setdefault(index, f"the row is {size} MB long; the most is {MAX_RECORD_BYTES >> 20} MB")
     if 0 in block:
-        for index in np.unique(np.searchsorted(ends, np.flatnonzero(array == 0), side="right")):
-            reasons[int(index)] = "the row contains a NUL byte; export it again as plain text"
+        for index in map(int, np.unique(np.searchsorted(ends, np.flatnonzero(array == 0), side="right"))):
+            reasons[index] = "the row contains a NUL byte; export it again as plain text"
     for position in _invalid_utf8(block):
         index = int(np.searchsorted(ends, position, side="right"))
         reasons.setdefault(
@@ -569,7 +569,7 @@ def parse_csv(
 
 
 def _fields(records: pa.Array, *, delimiter: str, width: int) -> pa.Table:
-    """Parse good records into string columns `c0`, `c1`, …"""
+    """Parse good records into string columns `c0`, `c1` and so on."""
     names = [f"c{i}" for i in range(width)]
     if len(records) == 0:
         return pa.table({n: pa.array([], pa.string()) for n in names})
@@ -587,6 +587,48 @@ def _fields(records: pa.Array, *, delimiter: str, width: int) -> pa.Table:
     if table.num_rows != len(records):
         raise UnreadableFile(f"its {len(records)} records were read as {table.num_rows} rows; it is no plain CSV file")
     return table
+
+
+# --- rows on their way back from quarantine ------------------------------------------------------
+
+
+def decoded(record: bytes, *, encoding: str | None) -> bytes:
+    """UTF-8 text of a quarantined record: as it is, or from the encoding that the contract now names."""
+    try:
+        record.decode()
+    except UnicodeDecodeError:
+        if encoding:
+            return record.decode(encoding, errors="replace").encode()
+    return record
+
+
+def records_of_rows(rows: list[bytes], *, row_numbers: list[int], header: bytes | None) -> Records:
+    """Read single records again, none of them blank, as the reader of their file would have.
+
+    Parameters
+    ----------
+    rows : list of bytes
+        The records.
+    row_numbers : list of int
+        Their row numbers in the file.
+    header : bytes or None
+        Header of a CSV file; None for JSON records.
+    """
+    rows = [row.rstrip(b"\r\n") + b"\n" for row in rows]
+    block, ends = b"".join(rows), np.cumsum([len(row) for row in rows])
+    if header is None:
+        records = _sift(block, starts=_starts(ends), ends=ends, first_row=1)
+    else:
+        stray = {}
+        for index, row in enumerate(rows):
+            _, bounds, faults = split_csv(row, delimiter=delimiter_of(header), is_end=True)
+            if faults or len(bounds) != 1:
+                stray[index] = STRAY_QUOTE
+        records = parse_csv(block, header=header, starts=_starts(ends), ends=ends, stray=stray, first_row=1)
+    numbers = np.array(row_numbers, np.int64)
+    records.row_numbers = numbers[records.row_numbers - 1]
+    records.rejected = [(int(numbers[row - 1]), reason, text) for row, reason, text in records.rejected]
+    return records
 
 
 # --- Parquet ------------------------------------------------------------------------------------

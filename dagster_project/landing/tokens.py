@@ -180,3 +180,8 @@ def token(identifier: str, *, namespace: str | None, value: str, blocked_pattern
         junk = f"case when regexp_full_match({value}, '(?i:{_quoted(blocked_pattern)})') then 'junk_' else '' end"
     prefix = f"{identifier}|{namespace or ''}|"
     return f"{junk} || '{kind}:' || keyed_hash('{prefix}' || {value})"
+
+
+def text_id(column: str, *, key: str = "_key") -> str:
+    """SQL for the id of a row's text: from the row's content, so that it does not depend on file cuts."""
+    return f"keyed_hash('text|' || {key} || '|{column}')"
