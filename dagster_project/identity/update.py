@@ -66,14 +66,29 @@ group by all;
 create or replace temp table sightings as
 select identifier, first_available_at from identity.identifier_sightings
 where first_available_at <= getvariable('as_of');
+-- Two sums tell most nights apart from a quiet one; only where they differ the rows are compared.
+create or replace temp table news as
+select
+    (select (count(*), sum(hash(identifier_a, identifier_b, link_kind, confidence, first_available_at)))
+     from evidence_links)
+    is distinct from
+    (select (count(*), sum(hash(identifier_a, identifier_b, link_kind, confidence, first_available_at)))
+     from identity.resolved_links) as of_links,
+    (select (count(*), sum(hash(identifier, first_available_at))) from sightings)
+    is distinct from
+    (select (count(*), sum(hash(identifier, first_available_at))) from identity.identifiers) as of_sightings;
 create or replace temp table new_links as
-select * from evidence_links except select * from identity.resolved_links;
+select * from evidence_links where (select of_links from news)
+except select * from identity.resolved_links where (select of_links from news);
 create or replace temp table gone_links as
-select * from identity.resolved_links except select * from evidence_links;
+select * from identity.resolved_links where (select of_links from news)
+except select * from evidence_links where (select of_links from news);
 create or replace temp table new_sightings as
-select * from sightings except select identifier, first_available_at from identity.identifiers;
+select * from sightings where (select of_sightings from news)
+except select identifier, first_available_at from identity.identifiers where (select of_sightings from news);
 create or replace temp table gone_sightings as
-select identifier, first_available_at from identity.identifiers except select * from sightings;
+select identifier, first_available_at from identity.identifiers where (select of_sightings from news)
+except select * from sightings where (select of_sightings from news);
 """
 
 # Whatever a change touches lies in the components its identifiers were in, or is new.
@@ -140,6 +155,7 @@ _TEMPORARY = (
     "person_types",
     "evidence_links",
     "sightings",
+    "news",
     "new_links",
     "gone_links",
     "new_sightings",
