@@ -34,6 +34,14 @@ class Demo:
     output: str
 
 
+def reference_data() -> Path:
+    """Folder of the public data with known answers; skips the test, saying so, where it is absent."""
+    folder = Path(os.environ.get("THROUGHLINE_REFERENCE") or PROJECT_ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"the reference data is not at {folder}; THROUGHLINE_REFERENCE says where it is")
+    return folder
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> None:
     """Tests see the defaults, whatever the shell that runs them has set."""

@@ -64,7 +64,10 @@ FLOOR = """
 create table timeline as
 select * from (
     select
-        "messageId" as event_key, coalesce("userId", "anonymousId") as person, "originalTimestamp"::timestamptz as happened_at, *
+        "messageId" as event_key,
+        coalesce("userId", "anonymousId") as person,
+        "originalTimestamp"::timestamptz as happened_at,
+        *
     from read_json(
         '{files}',
         format = 'newline_delimited',

@@ -1,0 +1,116 @@
+"""Nights one after another, and the comparison of two warehouses by content.
+
+Run as a program it lives through nights in one process: ``python -m tests.nights EXPORTS FOLDER DAY [DAY …]`` gives
+the inbox of FOLDER, night by night, the files of EXPORTS whose names carry a date up to DAY, runs, and
+keeps a copy of the warehouse as ``FOLDER/<DAY>.duckdb``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+
+from dagster_project.settings import PROJECT_ROOT
+
+PLACES = ("raw", "identity", "timeline", "journeys", "published")
+# What may differ between two ways to the same content.
+PER_RUN = {"_file_id", "_loaded_at", "version_id"}
+PER_RUN_TABLES = {"timeline.affected_components", "identity.touched_identifiers"}
+
+
+def live_through(exports: Path, folder: Path, days: list[str], **environment: str) -> None:
+    """Give the exports night by night to a run each, in a child process.
+
+    Parameters
+    ----------
+    exports : Path
+        A whole inbox.
+    folder : Path
+        Gets ``inbox``, ``data`` and a copy of the warehouse after each night.
+    days : list of str
+        Last day of each night, as in the files' names.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.nights", str(exports), str(folder), *days],
+        env=os.environ | environment,
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def _main(exports: Path, folder: Path, days: list[str]) -> int:
+    from dagster_project.cli import main
+
+    os.environ["THROUGHLINE_DATA"] = str(folder / "data")
+    os.environ["THROUGHLINE_INBOX"] = str(folder / "inbox")
+    files = sorted(path for path in exports.rglob("*") if path.is_file())
+    for day in days:
+        for path in files:
+            found = re.search(r"\d{4}-\d{2}-\d{2}", path.name)
+            target = folder / "inbox" / path.relative_to(exports)
+            if found and found[0] <= day and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(path, target)
+        status = main(["run"])
+        if status:
+            return status
+        shutil.copy2(folder / "data" / "warehouse.duckdb", folder / f"{day}.duckdb")
+    return 0
+
+
+def differences(one: Path, other: Path, *, places: tuple[str, ...] = PLACES) -> dict[str, str]:
+    """Tables whose rows differ between two warehouses, with a word on how; empty if none does.
+
+    Parameters
+    ----------
+    one, other : Path
+        Warehouse files that no process has open.
+    places : tuple of str
+        Schemas to compare.
+    """
+    told = {}
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{one}' as one (read_only)")
+        connection.execute(f"attach '{other}' as other (read_only)")
+        columns: dict[str, dict[str, list[str]]] = {"one": {}, "other": {}}
+        for database, schema, table, column, kind in connection.execute(
+            """
+            select database_name, schema_name, table_name, column_name, data_type
+            from duckdb_columns() inner join duckdb_tables() using (database_name, schema_name, table_name)
+            where database_name in ('one', 'other') order by all
+            """
+        ).fetchall():
+            name = f"{schema}.{table}"
+            if (
+                (schema in places or name == "ops.dropped_rows")
+                and name not in PER_RUN_TABLES
+                and column not in PER_RUN
+            ):
+                value = f'round("{column}", 9)' if kind == "DOUBLE" else f'"{column}"'
+                columns[database].setdefault(name, []).append(value)
+        assert columns["one"].keys() == columns["other"].keys()
+        for name, wanted in columns["one"].items():
+            assert wanted == columns["other"][name], name
+            select = f"select {', '.join(wanted)} from"
+            missing, added = (
+                connection.execute(f"{select} {a}.{name} except all {select} {b}.{name}").fetchall()
+                for a, b in (("one", "other"), ("other", "one"))
+            )
+            if missing or added:
+                told[name] = (
+                    f"{len(missing)} rows only in one, such as {missing[:1]}, {len(added)} only in the other, such as {added[:1]}"
+                )
+    return told
+
+
+if __name__ == "__main__":
+    sys.exit(_main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]))

@@ -1,0 +1,78 @@
+"""G7, G8 and G11: however the exports arrive, and whenever one asks, the same content."""
+
+import random
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import DEMO_DAYS, DEMO_UNTIL, Demo, environment_of, reference_data, throughline
+from tests.nights import PLACES, differences, live_through
+
+# Eight nights of uneven length; the third ends the world that "as of" asks for.
+NIGHTS = [str(DEMO_UNTIL - timedelta(days=back)) for back in (60, 45, 30, 29, 20, 10, 1, 0)]
+AS_OF = NIGHTS[2]
+
+
+@pytest.fixture(scope="module")
+def eight_nights(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    assert timedelta(days=60) < timedelta(days=DEMO_DAYS)
+    folder = tmp_path_factory.mktemp("nights")
+    live_through(demo.settings.inbox, folder, NIGHTS)
+    return folder
+
+
+def test_nights_give_the_same_tables_as_one_full_build(demo: Demo, eight_nights: Path) -> None:
+    assert differences(demo.settings.warehouse_path, eight_nights / f"{NIGHTS[-1]}.duckdb") == {}
+
+
+def test_run_again_changes_nothing_and_publishes_nothing(demo: Demo, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(demo.settings.data, data, symlinks=True)
+    versions = sorted(path.name for path in (data / "published" / "versions").iterdir())
+    before = (data / "published" / "current").resolve()
+    finished = throughline("run", env=environment_of(demo.settings) | {"THROUGHLINE_DATA": str(data)})
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert differences(demo.settings.warehouse_path, data / "warehouse.duckdb") == {}
+    assert sorted(path.name for path in (data / "published" / "versions").iterdir()) == versions
+    assert (data / "published" / "current").resolve() == before
+
+
+def test_run_as_of_a_day_equals_a_run_given_only_what_was_available_by_then(
+    demo: Demo, eight_nights: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(demo.settings.data, data, symlinks=True)
+    before = (data / "published" / "current").resolve()
+    finished = throughline(
+        "run", env=environment_of(demo.settings) | {"THROUGHLINE_DATA": str(data), "THROUGHLINE_AS_OF": AS_OF}
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    apart = data / "as_of" / AS_OF / "warehouse.duckdb"
+    # Raw holds what has landed, whenever it was known; everything after it looks at what was known by the day.
+    places = tuple(place for place in PLACES if place != "raw")
+    assert differences(apart, eight_nights / f"{AS_OF}.duckdb", places=places) == {}
+    assert (data / "published" / "current").resolve() == before
+
+
+def _retail(folder: Path, days: list[str]) -> Path:
+    live_through(reference_data() / "inbox", folder, days, THROUGHLINE_TIMEZONE="Europe/London")
+    return folder / f"{days[-1]}.duckdb"
+
+
+def _retail_days() -> list[str]:
+    return sorted(path.stem for path in (reference_data() / "inbox" / "online_retail" / "lines").glob("*.csv"))
+
+
+def test_a_year_of_real_invoices_in_random_cuts_equals_all_at_once(tmp_path: Path) -> None:
+    days = _retail_days()
+    cuts = sorted(random.Random(305).sample(days[:-1], 3))
+    assert differences(_retail(tmp_path / "whole", days[-1:]), _retail(tmp_path / "cut", [*cuts, days[-1]])) == {}
+
+
+@pytest.mark.torture
+def test_a_year_of_real_invoices_day_by_day_equals_all_at_once(tmp_path: Path) -> None:
+    days = _retail_days()
+    assert len(days) == 305
+    assert differences(_retail(tmp_path / "whole", days[-1:]), _retail(tmp_path / "daily", days)) == {}
