@@ -25,7 +25,7 @@ from dagster_project.failpoints import failpoint
 from dagster_project.landing import ledger, parsing, readers, tokens
 from dagster_project.landing.backfill import backfill, backfill_texts
 from dagster_project.landing.contracts import TableContract
-from dagster_project.landing.parsing import quoted
+from dagster_project.landing.parsing import literal, quoted
 from dagster_project.landing.passes import Engine, FileOfPass, path_available
 from dagster_project.landing.readers import ChangedFile, Records, Snapshot, UnreadableFile
 from dagster_project.settings import Settings
@@ -112,6 +112,10 @@ class _File(FileOfPass):
 
     snapshot: Snapshot
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTS, 0))
+
+
+class _NothingLanded(Exception):
+    """Rolls back a batch none of whose files could be read."""
 
 
 def prepare(settings: Settings, contracts: Iterable[TableContract]) -> None:
@@ -238,17 +242,11 @@ def _add_columns(
     """Add newly named columns and fill them from the fields the vault kept, in one transaction."""
     if not is_vault:
         backfill_texts(connection, contract, new)
-    connection.execute("begin")
-    try:
+    with ledger.transaction(connection):
         for name in new:
             connection.execute(f"alter table {table} add column {quoted(name)} {wanted[name]}")
         backfill(connection, contract, new, is_vault=is_vault)
         failpoint("landing.backfilled")
-        connection.execute("commit")
-    except BaseException:
-        with suppress(duckdb.TransactionException):
-            connection.execute("rollback")
-        raise
 
 
 # --- landing one table --------------------------------------------------------------------------
@@ -333,6 +331,9 @@ class _Landing:
         """Land the new ones of the files."""
         try:
             waiting = self._new_files(paths)
+            if waiting:
+                clear_orphans(self.vault_writer, self.contract)
+                failpoint("landing.vault_cleared")
             while waiting:
                 batch, waiting = self._next_batch(waiting)
                 failpoint("landing.before_batch")
@@ -440,13 +441,8 @@ class _Landing:
 
     def _enter(self, entries: Sequence[_Entry]) -> None:
         """Write ledger rows in a transaction of their own."""
-        self.connection.execute("begin")
-        try:
+        with ledger.transaction(self.connection):
             self._write_entries(entries, landed_at=ledger.next_instant(self.connection))
-            self.connection.execute("commit")
-        except BaseException:
-            self.connection.execute("rollback")
-            raise
 
     def _write_entries(
         self,
@@ -486,52 +482,28 @@ class _Landing:
 
     def _land_batch(self, batch: list[_File]) -> None:
         """Land some files in one transaction; those that cannot be read fail alone."""
-        self._start_batch(batch)
+        self.drift: dict[str, str] = {}
         failures: list[tuple[_File, str]] = []
-        self.connection.execute("begin")
-        is_committed = False
-        try:
+        landed: list[_File] = []
+        with suppress(_NothingLanded), ledger.transaction(self.connection):
+            self.connection.execute("create or replace temp table seen (_file integer, _content uuid, _key uuid)")
             self.loaded_at = ledger.next_instant(self.connection)
             landed = self._read_and_write(batch, failures)
-            if landed:
-                self._write_drift()
-                failpoint("landing.before_ledger")
-                entries = [(f.file_id, f.path, f.content_hash, f.snapshot, f.counts, "landed", None) for f in landed]
-                self._write_entries(entries, landed_at=self.loaded_at)
-                failpoint("landing.before_commit")
-                self.connection.execute("commit")
-                is_committed = True
-                failpoint("landing.after_commit")
-        finally:
-            if not is_committed:
-                self._roll_back()
-            for name in ("typed", "verdicts", "seen", "files"):
-                self.connection.execute(f"drop table if exists temp.{name}")
+            if not landed:
+                raise _NothingLanded
+            self._write_drift()
+            failpoint("landing.before_ledger")
+            entries = [(f.file_id, f.path, f.content_hash, f.snapshot, f.counts, "landed", None) for f in landed]
+            self._write_entries(entries, landed_at=self.loaded_at)
+            failpoint("landing.before_commit")
+        failpoint("landing.after_commit")
         for file in landed:
             self.landed[file.content_hash] = file.file_id
             self.report.files.append(FileReport.landed(file.path, file.counts))
+        if len(landed) < len(batch):
+            clear_orphans(self.vault_writer, self.contract)
         for file, reason in failures:
-            self._clear_vault([file])
             self._failed(file.path, file.snapshot, file.content_hash, reason)
-
-    def _roll_back(self) -> None:
-        with suppress(duckdb.TransactionException):  # a failed commit has rolled back already
-            self.connection.execute("rollback")
-
-    def _start_batch(self, batch: list[_File]) -> None:
-        """Forget what an interrupted run left in the vault of these files."""
-        self._clear_vault(batch)
-        failpoint("landing.vault_cleared")
-        self.connection.execute("create or replace temp table seen (_file integer, _content uuid, _key uuid)")
-        self.drift: dict[str, str] = {}
-
-    def _clear_vault(self, batch: list[_File]) -> None:
-        clear_vault(
-            self.vault_writer,
-            self.contract,
-            content_hashes=[f.content_hash for f in batch],
-            file_ids=[f.file_id for f in batch],
-        )
 
     def _read_and_write(self, batch: list[_File], failures: list[tuple[_File, str]]) -> list[_File]:
         """Read the files and write their rows pass by pass; return the files that could be read."""
@@ -604,21 +576,17 @@ class _Landing:
             )
 
 
-def clear_vault(
-    connection: duckdb.DuckDBPyConnection, contract: TableContract, *, content_hashes: list[str], file_ids: list[str]
-) -> None:
-    """Delete what the vault holds of some files."""
-    connection.execute("begin")
-    connection.execute(
-        f"delete from vault.main.{contract.name} where content_hash in (select unnest(?::varchar[]))", [content_hashes]
-    )
-    connection.execute(
-        "delete from vault.main.texts where source = ? and table_name = ? "
-        "and content_hash in (select unnest(?::varchar[]))",
-        [contract.source, contract.table, content_hashes],
-    )
-    connection.execute("delete from vault.main.quarantine where file_id in (select unnest(?::varchar[]))", [file_ids])
-    connection.execute("commit")
+def clear_orphans(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> None:
+    """Delete what the vault holds of files that did not land: an interrupted run leaves such rows."""
+    own = f"source = {literal(contract.source)} and table_name = {literal(contract.table)}"
+    landed = f"select content_hash from warehouse.ops.landed_files where {own} and status = 'landed'"
+    with ledger.transaction(connection):
+        connection.execute(f"delete from vault.main.{contract.name} where content_hash not in ({landed})")
+        connection.execute(f"delete from vault.main.texts where {own} and content_hash not in ({landed})")
+        connection.execute(
+            "delete from vault.main.quarantine where file_id not in "
+            "(select file_id from warehouse.ops.landed_files where status = 'landed')"
+        )
 
 
 def read_ahead(items: Iterator[_Item]) -> Iterator[_Item]:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from dagster_project.failpoints import failpoint
-from dagster_project.landing import parsing, readers, tokens
+from dagster_project.landing import ledger, parsing, readers, tokens
 from dagster_project.landing.contracts import TableContract
 from dagster_project.landing.parsing import JsonShape, literal, quoted
 from dagster_project.landing.readers import Records
@@ -369,8 +369,7 @@ class Pass:
 
 def write_vault(vault: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]) -> None:
     """Write what `Pass.for_vault` found and commit it, on a connection of the vault's own."""
-    vault.execute("begin")
-    try:
+    with ledger.transaction(vault):
         for name, table in tables.items():
             vault.register("found", table)
             known = ""
@@ -384,10 +383,6 @@ def write_vault(vault: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]
             vault.execute(f"insert into vault.main.{name} by name select * from found {known}")
             vault.unregister("found")
             failpoint("landing.mid_vault")
-        vault.execute("commit")
-    except BaseException:
-        vault.execute("rollback")
-        raise
     failpoint("landing.after_vault")
 
 
@@ -409,6 +404,10 @@ def _numbered(number: int, records: Records, table: pa.Table) -> pa.Table:
 def _records_table(pending: list[tuple[int, Records]]) -> pa.Table:
     """Records of several files as text; their bytes have been checked to be UTF-8."""
     tables = [_numbered(n, r, pa.table({"record": r.records.view(pa.string())})) for n, r in pending]
+    if not tables:
+        return pa.table(
+            {"_file": pa.array([], pa.int32()), "_row": pa.array([], pa.int64()), "record": pa.array([], pa.string())}
+        )
     return _in_batches(pa.concat_tables(tables))
 
 

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,8 +183,7 @@ class _Replay:
         run = self.connection.execute
         self._clear_vault(engine.vault, rows)
         failpoint("landing.replay_cleared")
-        run("begin")
-        try:
+        with ledger.transaction(self.connection):
             loaded_at = ledger.next_instant(self.connection)
             ledger.set_fact(self.connection, ledger.REPLAYED_AT, loaded_at.isoformat())
             run("create or replace temp table seen (_file integer, _content uuid, _key uuid)")
@@ -206,11 +204,6 @@ class _Replay:
                         [count, count, by_number[number].file_id],
                     )
             failpoint("landing.replay_before_commit")
-            run("commit")
-        except BaseException:
-            with suppress(duckdb.TransactionException):
-                run("rollback")
-            raise
         failpoint("landing.replay_after_commit")
 
     def _pending(self, rows: list[Row]) -> list[tuple[FileOfPass, Records]]:
