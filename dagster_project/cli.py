@@ -426,17 +426,23 @@ def _ui(chosen: argparse.Namespace) -> int:
         ],
         [str(binaries / "dagster-daemon"), "run", *quiet],
     ]
-    children = [subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT) for command in commands]
-    print(f"The UI starts on http://127.0.0.1:{port} (only this machine can reach it); Ctrl-C ends it.", flush=True)
+    log = settings.data / "dagster" / "ui.log"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    try:
-        ended = os.wait()
-        return 0 if ended[1] == 0 else 1
-    finally:
-        for child in children:
-            child.terminate()
-        for child in children:
-            child.wait()
+    with log.open("w") as output:
+        children = [
+            subprocess.Popen(command, env=environment, cwd=PROJECT_ROOT, stdout=output, stderr=subprocess.STDOUT)
+            for command in commands
+        ]
+        try:
+            print(f"The UI starts on http://127.0.0.1:{port} (only this machine can reach it); Ctrl-C ends it.")
+            print(f"Its log is {log}.", flush=True)
+            os.wait()
+            raise ThroughlineError(f"The UI ended by itself; the last lines of {log} say why.")
+        finally:
+            for child in children:
+                child.terminate()
+            for child in children:
+                child.wait()
 
 
 def _free_port(wanted: int) -> int:

@@ -23,6 +23,4 @@ defs = dg.Definitions(
     sensors=[inbox_sensor, killed_run_sensor, failure_alert_sensor],
     # One process writes the warehouse: steps run one after another in the run's own.
     executor=dg.in_process_executor,
-    # The event log has it all; the terminal would only drown.
-    loggers={"console": dg.colored_console_logger.configured({"log_level": "CRITICAL"})},
 )

@@ -52,6 +52,14 @@ def unbalanced_files(connection: duckdb.DuckDBPyConnection, contract: TableContr
     ]
 
 
+def planned_assets(instance: DagsterInstance, *, run_id: str) -> set[AssetKey]:
+    """Assets that a run set out to materialise."""
+    records = instance.all_logs(run_id, of_type=DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+    return {
+        record.dagster_event.asset_key for record in records if record.dagster_event and record.dagster_event.asset_key
+    }
+
+
 def not_happened(
     instance: DagsterInstance, *, run_id: str, besides: Iterable[Planned] = ()
 ) -> tuple[list[str], list[str]]:

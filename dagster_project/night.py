@@ -165,7 +165,10 @@ def _loaded_until(connection: duckdb.DuckDBPyConnection) -> datetime:
 
 def last_completed(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime, str] | None:
     """``as_of, loaded_until, project_hash`` of the last completed run, or None before the first."""
-    connection.execute(RUNS_DDL)
+    if not connection.execute(
+        "select 1 from duckdb_tables() where database_name = 'warehouse' and schema_name = 'ops' and table_name = 'runs'"
+    ).fetchall():
+        return None
     return connection.execute(
         "select as_of, loaded_until, project_hash from ops.runs where status = 'completed'"
         " order by completed_at desc limit 1"

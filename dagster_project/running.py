@@ -73,7 +73,11 @@ def run_job(settings: Settings, *, job: str = "nightly", as_of: str = "", tell: 
             run_id=run_id,
             raise_on_error=False,
             tags=_TAGS,
-            run_config={"resources": {"warehouse": {"config": {"as_of": as_of}}}},
+            run_config={
+                "resources": {"warehouse": {"config": {"as_of": as_of}}},
+                # The event log has it all; the terminal would only drown.
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            },
         )
         missing = told_missing(*not_happened(instance, run_id=run_id)) if result.success else None
     is_success = result.success and missing is None

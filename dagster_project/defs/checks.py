@@ -42,7 +42,9 @@ def audit_asset(built: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
     )
     def audit(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
         night = warehouse.night
-        assets, checks = not_happened(context.instance, run_id=context.run_id, besides=(AUDIT, CURRENT, PLAN, PERSONAL))
+        assets, checks = not_happened(
+            context.instance, run_id=context.run.run_id, besides=(AUDIT, CURRENT, PLAN, PERSONAL)
+        )
         # A completed run passed this audit, so its rows need no second look.
         since = None if night.is_full_build else night.previous_loaded_at
         with open_warehouse(warehouse.settings, read_only=True) as connection:

@@ -40,7 +40,7 @@ class Warehouse(dg.ConfigurableResource):
         settings = load_settings()
         if self.as_of:
             settings = replace(settings, as_of=read_as_of(self.as_of, timezone=settings.timezone))
-        self._run_id = context.run_id or "outside a run"
+        self._run_id = context.run.run_id if context.run else "outside a run"
         show_alive(settings, run_id=self._run_id)
         log: Any = context.log
         with hold_warehouse(settings, run_id=self._run_id, on_wait=log.info):

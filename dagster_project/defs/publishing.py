@@ -7,6 +7,7 @@ import dagster as dg
 
 from dagster_project.defs.checks import AUDIT, CURRENT
 from dagster_project.defs.night import POOL, Warehouse
+from dagster_project.gates import planned_assets
 from dagster_project.night import complete_night
 from dagster_project.publishing.catalogue import catalogue_from_manifest
 from dagster_project.publishing.publisher import publish
@@ -38,11 +39,11 @@ def current_asset(built: Sequence[dg.AssetsDefinition], *, manifest: Path) -> dg
         report = publish(
             warehouse.settings,
             as_of=night.as_of,
-            run_id=context.run_id,
+            run_id=context.run.run_id,
             catalogue=catalogue_from_manifest(manifest),
         )
         # A run of some assets only must not move the watermark past what it did not build.
-        is_night = everything <= context.run.asset_selection if context.run.asset_selection else True
+        is_night = everything <= planned_assets(context.instance, run_id=context.run.run_id)
         if is_night:
             complete_night(warehouse.settings, night=night)
         return dg.MaterializeResult(

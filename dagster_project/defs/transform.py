@@ -70,8 +70,11 @@ class PlaceTranslator(DagsterDbtTranslator):
 
     def _distance(self, manifest: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[int, bool, int, str]:
         """How far down the flow of data a node lies: its place, made by Python, steps from the raw tables."""
-        is_source = node["resource_type"] == "source"
-        return (PLACES.index(node["schema"]), is_source, self._step(manifest, node["unique_id"]), node["unique_id"])
+        is_source, unique_id = node["resource_type"] == "source", node["unique_id"]
+        if is_source and not any(child.startswith("model.") for child in manifest["child_map"][unique_id]):
+            # Dagster knows a stage's sources only by the models that read them.
+            return (-1, is_source, 0, unique_id)
+        return (PLACES.index(node["schema"]), is_source, self._step(manifest, unique_id), unique_id)
 
     def _step(self, manifest: Mapping[str, Any], unique_id: str) -> int:
         if unique_id not in self._steps:
@@ -143,11 +146,13 @@ def _build(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[
             )
         elif result.unique_id in checks and result.status != "skipped":
             yield _check_result(result, key=checks[result.unique_id])
-    broken = [result for result in results if result.unique_id in assets and result.status == "error"]
-    if broken:
+    built = {result.unique_id for result in results if result.is_built}
+    missing = sorted(assets[unique_id].to_user_string() for unique_id in wanted & assets.keys() - built)
+    if missing:
+        # Raised even if dbt never came to them: Dagster would skip what follows and call that a success.
+        errors = [f"{assets[r.unique_id].to_user_string()}: {r.message}" for r in results if r.status == "error"]
         raise dg.Failure(
-            f"dbt could not build {len(broken)} of {len(results)} nodes; the first is "
-            f"{assets[broken[0].unique_id].to_user_string()}: {broken[0].message} "
+            f"dbt did not build {len(missing)} of {len(wanted)} nodes; {errors[0] if errors else ', '.join(missing)} "
             f"(all of it in {warehouse.settings.data / 'dbt_target' / 'dbt.log'})"
         )
 
