@@ -130,9 +130,10 @@ def _build(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[
     wanted |= {unique_id for unique_id, key in checks.items() if key in context.selected_asset_check_keys}
     results = build(warehouse.settings, night=night, nodes=sorted(wanted))
     rows = _row_counts(warehouse.settings)
-    pictures = _pictures(warehouse.settings, wanted={assets[id_] for id_ in wanted if id_ in assets})
+    built = {result.unique_id for result in results if result.unique_id in assets and result.is_built}
+    pictures = _pictures(warehouse.settings, wanted={assets[unique_id] for unique_id in built})
     for result in results:
-        if result.unique_id in assets and result.is_built:
+        if result.unique_id in built:
             key = assets[result.unique_id]
             yield dg.MaterializeResult(
                 asset_key=key,
@@ -146,7 +147,6 @@ def _build(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[
             )
         elif result.unique_id in checks and result.status != "skipped":
             yield _check_result(result, key=checks[result.unique_id])
-    built = {result.unique_id for result in results if result.is_built}
     missing = sorted(assets[unique_id].to_user_string() for unique_id in wanted & assets.keys() - built)
     if missing:
         # Raised even if dbt never came to them: Dagster would skip what follows and call that a success.
