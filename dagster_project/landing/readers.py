@@ -315,7 +315,8 @@ def _sift(
     bad : dict, optional
         Records (by index) known to be bad, and why.
     """
-    array = np.frombuffer(block, np.uint8)
+    length = int(ends[-1]) if len(ends) else 0  # beyond stands the beginning of a record yet to come
+    array = np.frombuffer(block, np.uint8)[:length]
     reasons = dict(bad or {})
     blank = _blank(array, starts, ends)
     for index in map(int, np.flatnonzero(ends - starts > MAX_RECORD_BYTES)):
@@ -324,7 +325,7 @@ def _sift(
     if 0 in block:
         for index in map(int, np.unique(np.searchsorted(ends, np.flatnonzero(array == 0), side="right"))):
             reasons[index] = "the row contains a NUL byte; export it again as plain text"
-    for position in _invalid_utf8(block):
+    for position in _invalid_utf8(block, length):
         index = int(np.searchsorted(ends, position, side="right"))
         reasons.setdefault(
             index,
@@ -365,13 +366,11 @@ def _blank(array: NDArray[np.uint8], starts: Positions, ends: Positions) -> NDAr
     return blank
 
 
-def _invalid_utf8(block: bytes) -> list[int]:
-    """Positions of the bytes that are not UTF-8."""
-    whole = pa.Array.from_buffers(
-        pa.string(), 1, [None, pa.py_buffer(np.array([0, len(block)], np.int32)), pa.py_buffer(block)]
-    )
+def _invalid_utf8(block: bytes, length: int) -> list[int]:
+    """Positions of the bytes that are not UTF-8 in the first `length` of a block."""
+    buffers = [None, pa.py_buffer(np.array([0, length], np.int32)), pa.py_buffer(block)]
     try:
-        whole.validate(full=True)
+        pa.Array.from_buffers(pa.string(), 1, buffers).validate(full=True)
         return []
     except pa.ArrowInvalid:
         pass
@@ -383,7 +382,7 @@ def _invalid_utf8(block: bytes) -> list[int]:
         return "", error.end
 
     codecs.register_error("throughline-note", note)
-    block.decode("utf-8", errors="throughline-note")
+    block[:length].decode("utf-8", errors="throughline-note")
     return positions
 
 

@@ -1,0 +1,35 @@
+"""Published facts of real exports; skipped where the reference data is absent."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dagster_project.landing.contracts import load_contracts
+from dagster_project.landing.landing import land_table
+from dagster_project.settings import PROJECT_ROOT, load_settings
+from dagster_project.warehouse import open_warehouse
+
+REFERENCE = Path(os.environ.get("THROUGHLINE_REFERENCE") or PROJECT_ROOT.parent / "shared" / "data")
+
+
+def test_online_retail_lands_with_its_published_facts(tmp_path: Path) -> None:
+    inbox = REFERENCE / "inbox"
+    if not (inbox / "online_retail").is_dir():
+        pytest.skip(f"no reference data in {REFERENCE}")
+    settings = load_settings({"THROUGHLINE_DATA": str(tmp_path), "THROUGHLINE_INBOX": str(inbox)})
+    contract = next(c for c in load_contracts() if c.name == "online_retail__lines")
+    report = land_table(settings, contract)
+    assert (report.count("rows_in"), report.count("accepted"), len(report.files)) == (541_909, 541_909, 305)
+    with open_warehouse(settings) as connection:
+        own = ", ".join(c.name for c in contract.columns)
+        lines, anonymous, revenue, repeated = connection.execute(
+            f"""
+            select count(*), count(*) filter (customer_id is null), sum(quantity * unit_price),
+                count(*) - (select count(*) from (select distinct {own} from raw.online_retail__lines))
+            from raw.online_retail__lines
+            """
+        ).fetchall()[0]
+    assert (lines, anonymous, repeated) == (541_909, 135_080, 5_268)
+    assert float(revenue) == pytest.approx(9_747_747.934, abs=1e-3)
+    assert land_table(settings, contract).known_count == 305
