@@ -19,7 +19,7 @@ AS_OF = NIGHTS[2]
 def eight_nights(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert timedelta(days=60) < timedelta(days=DEMO_DAYS)
     folder = tmp_path_factory.mktemp("nights")
-    live_through(demo.settings.inbox, folder, NIGHTS)
+    live_through(demo.settings.inbox, folder, NIGHTS, THROUGHLINE_KEY_FILE=str(demo.settings.key_file))
     return folder
 
 
@@ -57,7 +57,13 @@ def test_run_as_of_a_day_equals_a_run_given_only_what_was_available_by_then(
 
 
 def _retail(folder: Path, days: list[str]) -> Path:
-    live_through(reference_data() / "inbox", folder, days, THROUGHLINE_TIMEZONE="Europe/London")
+    live_through(
+        reference_data() / "inbox",
+        folder,
+        days,
+        THROUGHLINE_TIMEZONE="Europe/London",
+        THROUGHLINE_KEY_FILE=str(folder.parent / "key"),
+    )
     return folder / f"{days[-1]}.duckdb"
 
 

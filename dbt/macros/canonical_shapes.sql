@@ -132,7 +132,9 @@
         {% endif %}
         select
             {% for name, type in canonical_columns(shape) %}
-                cast({{ name if name in present else "null" }} as {{ type }}) as {{ name }},
+                cast(
+                    {{ name if name in present else "null" }} as {{ type }}
+                ) as {{ name }}{{ "," if not loop.last }}
             {% endfor %}
         from {{ relation }}
         {% if not loop.last %}

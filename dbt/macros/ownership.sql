@@ -11,7 +11,7 @@
 {% macro owner_identifier() %}
     coalesce(
         {% for column in person_identifier_columns() %}
-            case when not starts_with({{ column }}, 'junk_') then {{ column }} end
+            case when not {{ has_prefix(column, "junk_") }} then {{ column }} end
             {% if not loop.last %},{% endif %}
         {% endfor %}
     )

@@ -14,7 +14,7 @@ with
             sightings.identifier,
             coalesce(rules.is_person_identifier, false) as is_person_identifier,
             count(identifiers.identifier) as row_count,
-            count(persons.person_id) as person_count,
+            count(persons.person_id) as person_count
         from sightings
         left join identifiers on sightings.identifier = identifiers.identifier
         left join persons on identifiers.person_id = persons.person_id

@@ -9,8 +9,8 @@ with
         having
             count(*) > 1
             or identifier_a >= identifier_b
-            or starts_with(identifier_a, 'junk_')
-            or starts_with(identifier_b, 'junk_')
+            or {{ has_prefix("identifier_a", "junk_") }}
+            or {{ has_prefix("identifier_b", "junk_") }}
     )
 
 select *

@@ -9,7 +9,7 @@ with
             identifiers.person_id,
             {{ token_class("identifiers.identifier") }} as identifier_class,
             rules.limit_per_person,
-            count(*) as identifier_count,
+            count(*) as identifier_count
         from identifiers
         inner join rules on identifiers.identifier_type = rules.identifier_type
         where identifiers.person_id is not null and rules.limit_per_person is not null

@@ -69,3 +69,19 @@
 
 
 {% macro percent_text(rate) %} format('{:.1f} %', 100 * cast({{ rate }} as double)) {% endmacro %}
+
+
+{# Every column of `relation` but the named ones; of the whole row where no relation is named. #}
+{% macro all_but(columns, relation="") %}
+    {{ relation ~ "." if relation else "" }}* exclude ({{ columns | join(", ") }})
+{% endmacro %}
+
+
+{% macro has_prefix(value, prefix) %} starts_with({{ value }}, '{{ prefix }}') {% endmacro %}
+
+
+{# `last_value` or `lag` of the values that are not null; the caller adds the window. #}
+{% macro last_known(value) %} last_value({{ value }} ignore nulls) {% endmacro %}
+
+
+{% macro previous_known(value) %} lag({{ value }} ignore nulls) {% endmacro %}

@@ -15,7 +15,7 @@ with
             {{ identifier_columns() | join(", ") }},
             order_id,
             min(occurred_at) as first_occurred_at,
-            min(available_at) as first_available_at,
+            min(available_at) as first_available_at
         from observations
         group by {{ identifier_columns() | join(", ") }}, order_id
     ),
@@ -24,7 +24,7 @@ with
         select
             {{ list_to_rows(token_list(identifier_columns() + [order_token()])) }} as identifier,
             first_occurred_at,
-            first_available_at,
+            first_available_at
         from combinations
     ),
 
@@ -33,7 +33,7 @@ with
             identifier,
             split_part(identifier, ':', 1) as identifier_type,
             min(first_occurred_at) as first_occurred_at,
-            min(first_available_at) as first_available_at,
+            min(first_available_at) as first_available_at
         from tokens
         {% if is_incremental() %} where identifier in (select identifier from touched) {% endif %}
         group by identifier

@@ -38,7 +38,7 @@ with
             is_granted,
             last_value(is_granted) over (
                 answers_of_identifier rows between unbounded preceding and unbounded following
-            ) as is_granted_now,
+            ) as is_granted_now
         from answers
         window answers_of_identifier as (partition by identifier order by said_at)
     ),
@@ -47,7 +47,7 @@ with
         select
             *,
             {{ consent_default("analytics") }} as is_granted_by_default,
-            {{ carries_any_of("refusers") }} or not {{ consent_default("analytics") }} as is_doubtful,
+            {{ carries_any_of("refusers") }} or not {{ consent_default("analytics") }} as is_doubtful
         from observations
     ),
 
@@ -62,7 +62,7 @@ with
             is_doubtful,
             case when is_doubtful then occurred_at end as asked_at,
             min(occurred_at) as first_occurred_at,
-            min(available_at) as first_available_at,
+            min(available_at) as first_available_at
         from marked
         group by
             source,
@@ -84,7 +84,7 @@ with
             is_doubtful,
             asked_at,
             first_occurred_at,
-            first_available_at,
+            first_available_at
         from combinations
     ),
 
@@ -125,7 +125,7 @@ with
             {{ list_to_rows("tokens") }} as identifier_a,
             is_consented,
             first_occurred_at,
-            first_available_at,
+            first_available_at
         from consented
     ),
 
@@ -136,7 +136,7 @@ with
             {{ list_to_rows("tokens") }} as identifier_b,
             is_consented,
             first_occurred_at,
-            first_available_at,
+            first_available_at
         from ends
     ),
 
@@ -152,7 +152,7 @@ with
             greatest(owner_identifier, {{ order_token() }}) as identifier_b,
             true as is_consented,
             first_occurred_at,
-            first_available_at,
+            first_available_at
         from consented
         where owner_identifier is not null and order_id is not null
     ),
@@ -163,7 +163,7 @@ with
             identifier_b,
             source,
             case
-                when starts_with(identifier_a, 'order:') or starts_with(identifier_b, 'order:')
+                when {{ has_prefix("identifier_a", "order:") }} or {{ has_prefix("identifier_b", "order:") }}
                 then 'order'
                 when bool_or(is_consented)
                 then 'deterministic'
@@ -175,7 +175,7 @@ with
             ) as first_occurred_at,
             coalesce(
                 min(first_available_at) filter (where is_consented), min(first_available_at)
-            ) as first_available_at,
+            ) as first_available_at
         from pairs
         {% if is_incremental() %}
             where

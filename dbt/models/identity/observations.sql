@@ -22,7 +22,7 @@ with
             {{ identifier_columns() | join(", ") }},
             order_id,
             occurred_at,
-            available_at,
+            available_at
         from candidates
     )
 

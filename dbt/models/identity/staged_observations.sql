@@ -13,7 +13,7 @@ with
             order_id,
             occurred_at,
             available_at,
-            _loaded_at,
+            _loaded_at
         from events
         union all
         select
@@ -23,7 +23,7 @@ with
             cast(null as varchar) as order_id,
             changed_at as occurred_at,
             available_at,
-            _loaded_at,
+            _loaded_at
         from profiles
     )
 

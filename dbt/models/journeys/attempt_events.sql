@@ -18,7 +18,9 @@ with
     ),
 
     events as (
-        select events.* exclude (touchpoint), coalesce(events.touchpoint, named_events.event) as touchpoint
+        select
+            {{ all_but(["touchpoint"], "events") }},
+            coalesce(events.touchpoint, named_events.event) as touchpoint
         from {{ ref("customer_events") }} as events
         left join named_events on events.event = named_events.event
         where
@@ -50,7 +52,7 @@ with
                 then 1
                 when events.event_id = spans.end_event_id and spans.outcome = 'converted'
                 then last_stages.stage_order
-            end as stage_by_role,
+            end as stage_by_role
         from spans
         inner join last_stages on spans.journey = last_stages.journey
         inner join
@@ -79,7 +81,7 @@ with
             inside.kind,
             inside.rating,
             inside.text_id,
-            max(coalesce(inside.stage_by_role, stages.stage_order)) as event_stage,
+            max(coalesce(inside.stage_by_role, stages.stage_order)) as event_stage
         from inside
         left join
             stages
@@ -95,11 +97,11 @@ with
 
     final as (
         select
-            * exclude (event_stage),
+            {{ all_but(["event_stage"]) }},
             event_stage,
             max(event_stage) over (
                 partition by attempt_id order by occurred_at, event_id rows unbounded preceding
-            ) as stage_order,
+            ) as stage_order
         from staged
     )
 

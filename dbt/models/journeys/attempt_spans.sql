@@ -23,7 +23,7 @@ with recursive
             roles.is_start,
             roles.is_success,
             roles.is_failure,
-            row_number() over in_order as position,
+            row_number() over in_order as position
         from {{ ref("customer_events") }} as events
         inner join {{ ref("journey_roles") }} as roles on events.event = roles.event
         where
@@ -53,7 +53,7 @@ with recursive
                 partition by person_id, journey
                 order by position
                 rows between unbounded preceding and 1 preceding
-            ) as successes_before,
+            ) as successes_before
         from marked
     ),
 
@@ -64,7 +64,7 @@ with recursive
             {{ plus_days("looking_ahead.occurred_at", "journeys.window_days") }} as deadline_at,
             row_number() over (
                 partition by looking_ahead.person_id, looking_ahead.journey order by looking_ahead.position
-            ) as start_number,
+            ) as start_number
         from looking_ahead
         inner join journeys on looking_ahead.journey = journeys.journey
         where looking_ahead.is_start and (journeys.is_repeatable or looking_ahead.successes_before = 0)
@@ -75,11 +75,11 @@ with recursive
 
     ended as (
         select
-            candidates.* exclude (is_start, is_success, is_failure),
+            {{ all_but(["is_start", "is_success", "is_failure"], "candidates") }},
             ends.event_id as end_event_id,
             ends.occurred_at as outcome_at,
             case when ends.is_success then 'converted' when ends.is_failure then 'lost' end as outcome,
-            ends.start_position_from_here as next_after_outcome,
+            ends.start_position_from_here as next_after_outcome
         from candidates
         left join
             looking_ahead as ends
@@ -129,7 +129,7 @@ with recursive
             followed.deadline_at,
             followed.outcome,
             followed.outcome_at,
-            followed.end_event_id,
+            followed.end_event_id
         from followed
         inner join
             walked

@@ -35,7 +35,7 @@ with
             attempts.last_stage_order = stages.stage_order and attempts.status = 'open' as is_open_here,
             attempts.last_stage_order = stages.stage_order
             and attempts.status = 'converted' as is_converted_here,
-            satisfaction.satisfaction_rate,
+            satisfaction.satisfaction_rate
         from attempts
         inner join
             stages on attempts.journey = stages.journey and stages.stage_order <= attempts.last_stage_order

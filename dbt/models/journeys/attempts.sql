@@ -22,7 +22,7 @@ with
             attempt_id,
             count(*) as touch_count,
             max(stage_order) as last_stage_order,
-            max(case when position = 1 then channel end) as first_channel,
+            max(case when position = 1 then channel end) as first_channel
         from
             (
                 select
@@ -64,7 +64,7 @@ with
             case
                 when spans.outcome = 'converted'
                 then coalesce(journeys.value_currency, journey_values.currency)
-            end as value_currency,
+            end as value_currency
         from spans
         inner join journeys on spans.journey = journeys.journey
         left join touches on spans.attempt_id = touches.attempt_id

@@ -24,7 +24,7 @@ with
             event,
             bool_or(is_start) as is_start,
             bool_or(is_success) as is_success,
-            bool_or(is_failure) as is_failure,
+            bool_or(is_failure) as is_failure
         from roles
         where event <> ''
         group by journey, event

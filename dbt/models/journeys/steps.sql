@@ -8,7 +8,7 @@ with
         select
             *,
             lag(touchpoint) over in_order as previous_touchpoint,
-            lag(stage_order) over in_order as previous_stage_order,
+            lag(stage_order) over in_order as previous_stage_order
         from touches
         window in_order as (partition by attempt_id order by occurred_at, event_id)
     ),
@@ -21,7 +21,7 @@ with
                     when previous_touchpoint = touchpoint and previous_stage_order = stage_order then 0 else 1
                 end
             ) over (partition by attempt_id order by occurred_at, event_id rows unbounded preceding)
-            as step_number,
+            as step_number
         from compared
     ),
 
@@ -36,17 +36,17 @@ with
             min(occurred_at) as entered_at,
             max(occurred_at) as last_touched_at,
             count(*) as touch_count,
-            bool_or(kind = 'friction') as is_friction,
+            bool_or(kind = 'friction') as is_friction
         from numbered
         group by component_id, attempt_id, journey, step_number, stage_order, touchpoint
     ),
 
     final as (
         select
-            * exclude (last_touched_at),
+            {{ all_but(["last_touched_at"]) }},
             coalesce(
                 lead(entered_at) over (partition by attempt_id order by step_number), last_touched_at
-            ) as left_at,
+            ) as left_at
         from steps
     )
 

@@ -40,7 +40,7 @@ with
     timed as (
         select
             weekly.*,
-            {{ seconds_between("lag(reached_at ignore nulls) over by_attempt", "reached_at") }}
+            {{ seconds_between(previous_known("reached_at") ~ " over by_attempt", "reached_at") }}
             / 3600 as hours_from_previous
         from weekly
         window by_attempt as (partition by week, attempt_id order by stage_order)

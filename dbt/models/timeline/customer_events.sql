@@ -96,7 +96,7 @@ with
             stitched.has_personalisation_consent,
             staged._file_id,
             staged._row_number,
-            staged._loaded_at,
+            staged._loaded_at
         from stitched
         inner join
             staged

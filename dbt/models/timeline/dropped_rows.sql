@@ -28,7 +28,7 @@ with
                 then 'no consent to analytics'
                 else 'no identifier says whose it is'
             end as reason,
-            count(*) as row_count,
+            count(*) as row_count
         from events
         where person_id is null
         group by all

@@ -18,7 +18,7 @@ with
             event_keys.order_id,
             outcomes.event,
             event_keys.available_at,
-            event_keys.occurred_at,
+            event_keys.occurred_at
         from {{ ref("event_keys") }} as event_keys
         inner join
             outcomes on event_keys.source = outcomes.source and event_keys.event_name = outcomes.event_name
@@ -28,7 +28,7 @@ with
     ),
 
     ranked as (
-        select *, first_value(event_id) over reports as kept_event_id, row_number() over reports as report,
+        select *, first_value(event_id) over reports as kept_event_id, row_number() over reports as report
         from orders
         where {{ in_affected_component() }}
         window reports as (partition by order_id, event order by available_at, occurred_at, event_id)

@@ -37,7 +37,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from candidates
     ),
 
@@ -47,7 +47,7 @@ with
             event_id,
             count(*) as copy_count,
             max(_loaded_at) as last_loaded_at,
-            max(available_at) as last_available_at,
+            max(available_at) as last_available_at
         from keyed
         group by event_id
     ),
@@ -58,7 +58,7 @@ with
             row_number() over (
                 partition by keyed.event_id
                 order by keyed.available_at, keyed._row_key, keyed._file_id, keyed._row_number
-            ) as delivery,
+            ) as delivery
         from keyed
         inner join copies on keyed.event_id = copies.event_id and copies.copy_count > 1
     ),
@@ -89,7 +89,7 @@ with
             winners._row_number,
             copies.copy_count,
             copies.last_available_at,
-            copies.last_loaded_at as _loaded_at,
+            copies.last_loaded_at as _loaded_at
         from winners
         inner join copies on winners.event_id = copies.event_id
     )

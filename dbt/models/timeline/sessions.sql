@@ -24,7 +24,7 @@ with
             {{ url_host("staged.referrer") }} as referrer_host,
             row_number() over (
                 partition by stitched.session_id order by stitched.occurred_at, stitched.event_id
-            ) as position,
+            ) as position
         from stitched
         inner join
             staged
@@ -44,7 +44,7 @@ with
             utm_medium,
             utm_campaign,
             click_id_type,
-            case when referrer_host <> coalesce(host, '') then referrer_host end as referrer_host,
+            case when referrer_host <> coalesce(host, '') then referrer_host end as referrer_host
         from contexts
         where position = 1
     ),
@@ -66,11 +66,11 @@ with
     {% set rule_fields = ["source", "utm_source", "utm_medium", "click_id_type", "referrer_host"] %}
     cleaned as (
         select
-            kinds_of_entry.* exclude (referrer_host),
+            {{ all_but(["referrer_host"], "kinds_of_entry") }},
             kinds_of_entry.referrer_host as said_referrer_host,
             case
                 when excluded_hosts.referrer_host is null then kinds_of_entry.referrer_host
-            end as referrer_host,
+            end as referrer_host
         from kinds_of_entry
         left join excluded_hosts on kinds_of_entry.referrer_host = excluded_hosts.referrer_host
     ),
@@ -87,7 +87,7 @@ with
                     cleaned.click_id_type,
                     cleaned.said_referrer_host
                 order by rules.rule_order
-            ) as choice,
+            ) as choice
         from cleaned
         left join
             rules on rules.channel <> '(excluded)'
@@ -105,7 +105,7 @@ with
             device_id,
             min(occurred_at) as started_at,
             max(occurred_at) as ended_at,
-            count(*) as event_count,
+            count(*) as event_count
         from stitched
         group by component_id, session_id, device_id
     ),
@@ -126,7 +126,7 @@ with
             {# No person keeps this pace for a minute and more. #}
             measures.event_count >= 60
             and measures.event_count
-            >= {{ seconds_between("measures.started_at", "measures.ended_at") }} as is_machine_paced,
+            >= {{ seconds_between("measures.started_at", "measures.ended_at") }} as is_machine_paced
         from measures
         left join entries on measures.session_id = entries.session_id
         left join

@@ -21,7 +21,7 @@ with
             event_keys.owner_identifier,
             identifiers.person_id,
             identifiers.identifier_type,
-            coalesce(identifiers.is_shared_device, false) as is_shared_device,
+            coalesce(identifiers.is_shared_device, false) as is_shared_device
         from {{ ref("event_keys") }} as event_keys
         left join identifiers on event_keys.owner_identifier = identifiers.identifier
         left join identifiers as orders on 'order:' || event_keys.order_id = orders.identifier
@@ -45,20 +45,19 @@ with
     borrowed as (
         select
             affected.event_id,
-            last_value(
-                case when affected.identifier_type <> 'device_id' then affected.person_id end ignore nulls
-            ) over (
+            {{ last_known("case when affected.identifier_type <> 'device_id' then affected.person_id end") }}
+            over (
                 partition by affected.device_id
                 order by affected.occurred_at, affected.event_id
                 rows between unbounded preceding and current row
-            ) as person_id,
+            ) as person_id
         from affected
         inner join shared_devices on affected.device_id = shared_devices.device_id
     ),
 
     owned as (
         select
-            affected.* exclude (person_id),
+            {{ all_but(["person_id"], "affected") }},
             case
                 when affected.is_shared_device then borrowed.person_id else affected.person_id
             end as person_id,
@@ -78,7 +77,7 @@ with
                 then 'strong'
                 when affected.person_id is not null
                 then 'anonymous'
-            end as identity_tier,
+            end as identity_tier
         from affected
         left join borrowed on affected.event_id = borrowed.event_id
         left join known_persons on affected.person_id = known_persons.person_id
@@ -95,7 +94,7 @@ with
             end as consent_subject,
             consent_history.purpose,
             consent_history.valid_from,
-            bool_and(consent_history.is_granted) as is_granted,
+            bool_and(consent_history.is_granted) as is_granted
         from {{ ref("consent_history") }} as consent_history
         inner join identifiers on consent_history.identifier = identifiers.identifier
         where {{ in_affected_component("identifiers.component_id") }}
@@ -108,7 +107,7 @@ with
             lead(valid_from, 1, cast('9999-12-31' as timestamp)) over answers as valid_to,
             last_value(is_granted) over (
                 answers rows between unbounded preceding and unbounded following
-            ) as is_granted_now,
+            ) as is_granted_now
         from said
         window answers as (partition by consent_subject, purpose order by valid_from)
     ),
@@ -204,7 +203,7 @@ with
             consented._row_number,
             consented.has_analytics_consent,
             consented.has_marketing_consent,
-            consented.has_personalisation_consent,
+            consented.has_personalisation_consent
         from consented
         left join sessions on consented.event_id = sessions.event_id
     )

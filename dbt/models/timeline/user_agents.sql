@@ -9,7 +9,7 @@ with
             user_agents.user_agent,
             rules.traffic_class,
             rules.reason,
-            row_number() over (partition by user_agents.user_agent order by rules.rule_order) as choice,
+            row_number() over (partition by user_agents.user_agent order by rules.rule_order) as choice
         from user_agents
         left join rules on {{ matches("user_agents.user_agent", "rules.pattern") }}
     ),

@@ -16,7 +16,7 @@ with
             min(_file_id) as _file_id,
             min(_row_number) as _row_number,
             min(_row_key) as _row_key,
-            max(_loaded_at) as _loaded_at,
+            max(_loaded_at) as _loaded_at
         from lines
         group by invoice_no
     ),
@@ -33,7 +33,7 @@ with
                 when has_sale = 1
                 then 'Order Placed'
                 else 'Stock Adjusted'
-            end as event_name,
+            end as event_name
         from invoices
     ),
 
@@ -57,7 +57,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from named
     )
 

@@ -28,7 +28,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from accounts
     ),
 
@@ -46,7 +46,7 @@ with
             accounts._file_id,
             accounts._row_number,
             accounts._row_key,
-            accounts._loaded_at,
+            accounts._loaded_at
         from accounts
         cross join export
     ),

@@ -11,7 +11,7 @@ with
         select
             *,
             lag(plan_tier) over (partition by account_id order by start_date, subscription_id) as plan_before,
-            max(_loaded_at) over (partition by account_id) as last_loaded_at,
+            max(_loaded_at) over (partition by account_id) as last_loaded_at
         from {{ source("ravenstack", "subscriptions") }}
         where {{ is_known("available_at") }}
     ),
@@ -40,7 +40,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from accounts
     ),
 
@@ -67,7 +67,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from subscriptions
     ),
 
@@ -94,7 +94,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            last_loaded_at as _loaded_at,
+            last_loaded_at as _loaded_at
         from subscriptions
         where plan_before <> plan_tier
     ),
@@ -119,7 +119,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from subscriptions
         where end_date is not null
     ),
@@ -153,7 +153,7 @@ with
             feature_usage._file_id,
             feature_usage._row_number,
             feature_usage._row_key,
-            greatest(feature_usage._loaded_at, subscriptions._loaded_at) as _loaded_at,
+            greatest(feature_usage._loaded_at, subscriptions._loaded_at) as _loaded_at
         from feature_usage
         inner join subscriptions on feature_usage.subscription_id = subscriptions.subscription_id
     ),
@@ -176,12 +176,12 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from support_tickets
     ),
 
     closed_tickets as (
-        select *, greatest(available_at, {{ plus_hours("closed_at", delay_hours) }}) as outcome_available_at,
+        select *, greatest(available_at, {{ plus_hours("closed_at", delay_hours) }}) as outcome_available_at
         from support_tickets
         where closed_at is not null
     ),
@@ -207,7 +207,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from closed_tickets
         where escalation_flag
     ),
@@ -230,7 +230,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from closed_tickets
     ),
 
@@ -252,7 +252,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from closed_tickets
         where satisfaction_score is not null
     ),
@@ -283,7 +283,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from churn_events
     ),
 
@@ -320,7 +320,7 @@ with
     ),
 
     final as (
-        select *, 'ravenstack' as source, case when revenue is not null then 'USD' end as currency,
+        select *, 'ravenstack' as source, case when revenue is not null then 'USD' end as currency
         from events
         where {{ is_known("available_at") }}
     )

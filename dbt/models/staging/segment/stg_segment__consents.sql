@@ -47,7 +47,7 @@ with
             calls.*,
             purposes.purpose,
             case
-                when calls.user_id is not null and not starts_with(calls.user_id, 'junk_')
+                when calls.user_id is not null and not {{ has_prefix("calls.user_id", "junk_") }}
                 then calls.user_id
                 else calls.anonymous_id
             end as identifier,
@@ -58,7 +58,7 @@ with
                 when 'marketing'
                 then calls.consent_advertising
                 else calls.consent_personalisation
-            end as is_granted,
+            end as is_granted
         from calls
         cross join purposes
     ),
@@ -75,7 +75,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from answers
         where is_granted is not null and identifier is not null and {{ is_known("available_at") }}
     )

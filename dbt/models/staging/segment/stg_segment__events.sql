@@ -66,7 +66,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from tracks
     ),
 
@@ -78,7 +78,7 @@ with
             coalesce(referrer, page_referrer) as seen_referrer,
             coalesce(
                 name, page_property_name, {{ url_first_path_part("coalesce(url, page_url)") }}
-            ) as page_name,
+            ) as page_name
         from pages
     ),
 
@@ -125,7 +125,7 @@ with
             named_pages._file_id,
             named_pages._row_number,
             named_pages._row_key,
-            named_pages._loaded_at,
+            named_pages._loaded_at
         from named_pages
         left join known_pages on lower('Viewed ' || named_pages.page_name || ' Page') = known_pages.lower_name
     ),
@@ -174,7 +174,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from calls
         where {{ is_known("available_at") }}
     )

@@ -19,7 +19,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from identifies
         where {{ is_known("available_at") }}
     )

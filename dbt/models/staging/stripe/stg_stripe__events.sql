@@ -15,7 +15,7 @@ with
                 {{ json_text("items", "$[0].price.lookup_key") }},
                 plan_id,
                 {{ json_text("items", "$[0].price.id") }}
-            ) as plan,
+            ) as plan
         from {{ source("stripe", "subscriptions") }}
         where {{ is_known("available_at") }}
     ),
@@ -24,7 +24,7 @@ with
         select
             *,
             coalesce(subscription_id, parent_subscription_id) as billed_subscription_id,
-            coalesce(paid_at, created) as settled_at,
+            coalesce(paid_at, created) as settled_at
         from {{ source("stripe", "invoices") }}
         where {{ is_known("available_at") }}
     ),
@@ -52,7 +52,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from customers
     ),
 
@@ -77,7 +77,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from subscriptions
     ),
 
@@ -109,7 +109,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from subscriptions
         where canceled_at is not null and status <> 'incomplete_expired'
     ),
@@ -121,7 +121,7 @@ with
         select
             billed_subscription_id,
             min(case when amount_paid > 0 then settled_at end) as first_paid_at,
-            max(_loaded_at) as last_loaded_at,
+            max(_loaded_at) as last_loaded_at
         from paid_invoices
         where billed_subscription_id is not null
         group by billed_subscription_id
@@ -171,7 +171,7 @@ with
             greatest(
                 paid_invoices._loaded_at,
                 coalesce(trial_subscriptions.last_loaded_at, paid_invoices._loaded_at)
-            ) as _loaded_at,
+            ) as _loaded_at
         from paid_invoices
         left join
             trial_subscriptions
@@ -208,7 +208,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from invoices
         where status in ('open', 'uncollectible') and is_attempted and attempt_count > 0
     ),
@@ -244,7 +244,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from charges
         where status = 'failed'
     ),
@@ -254,7 +254,7 @@ with
         select
             *,
             row_number() over (partition by id, amount_refunded order by available_at, _row_key) as version,
-            max(_loaded_at) over (partition by id) as last_loaded_at,
+            max(_loaded_at) over (partition by id) as last_loaded_at
         from charges
         where amount_refunded > 0
     ),
@@ -263,7 +263,7 @@ with
         select
             *,
             lag(amount_refunded, 1, 0) over (partition by id order by amount_refunded) as refunded_before,
-            {{ json_text("refunds", "$[0].created") }} as last_refund_seconds,
+            {{ json_text("refunds", "$[0].created") }} as last_refund_seconds
         from refund_states
         where version = 1
     ),
@@ -289,7 +289,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            last_loaded_at as _loaded_at,
+            last_loaded_at as _loaded_at
         from refunds
     ),
 

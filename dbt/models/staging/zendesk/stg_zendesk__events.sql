@@ -28,7 +28,7 @@ with
             last_value(requester_id) over (
                 changed rows between unbounded preceding and unbounded following
             ) as current_requester_id,
-            max(_loaded_at) over (partition by id) as last_loaded_at,
+            max(_loaded_at) over (partition by id) as last_loaded_at
         from tickets
         window
             changed as (partition by id order by updated_at, available_at, _row_key),
@@ -42,7 +42,7 @@ with
             current_requester_id as requester_id,
             min(created_at) as opened_at,
             min(available_at) as available_at,
-            max(last_loaded_at) as _loaded_at,
+            max(last_loaded_at) as _loaded_at
         from versions
         where requester_id = current_requester_id
         group by id, current_requester_id
@@ -54,7 +54,7 @@ with
         select
             *,
             'Ticket Solved' as event_name,
-            row_number() over (partition by id order by updated_at, available_at, _row_key) as occurrence,
+            row_number() over (partition by id order by updated_at, available_at, _row_key) as occurrence
         from versions
         where status in ('solved', 'closed') and coalesce(status_before, 'new') not in ('solved', 'closed')
     ),
@@ -63,7 +63,7 @@ with
         select
             *,
             'Ticket Reopened' as event_name,
-            row_number() over (partition by id order by updated_at, available_at, _row_key) as occurrence,
+            row_number() over (partition by id order by updated_at, available_at, _row_key) as occurrence
         from versions
         where status not in ('solved', 'closed') and status_before in ('solved', 'closed')
     ),
@@ -72,7 +72,7 @@ with
         select
             *,
             'Ticket Escalated' as event_name,
-            row_number() over (partition by id order by updated_at, available_at, _row_key) as occurrence,
+            row_number() over (partition by id order by updated_at, available_at, _row_key) as occurrence
         from versions
         where version > 1 and priority = 'urgent' and coalesce(priority_before, 'normal') <> 'urgent'
     ),
@@ -110,7 +110,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            last_loaded_at as _loaded_at,
+            last_loaded_at as _loaded_at
         from changes
     ),
 
@@ -150,7 +150,7 @@ with
             comments._file_id,
             comments._row_number,
             comments._row_key,
-            greatest(comments._loaded_at, requesters._loaded_at) as _loaded_at,
+            greatest(comments._loaded_at, requesters._loaded_at) as _loaded_at
         from comments
         inner join requesters on comments.ticket_id = requesters.ticket_id
     ),
@@ -171,7 +171,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from ratings
         where score in ('offered', 'good', 'bad')
     ),

@@ -18,7 +18,7 @@ with
             _file_id,
             _row_number,
             _row_key,
-            _loaded_at,
+            _loaded_at
         from users
         where role = 'end-user' and {{ is_known("available_at") }}
     )
