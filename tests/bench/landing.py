@@ -1,0 +1,167 @@
+"""What landing costs beside DuckDB reading the same file and writing the same columns, typed."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from dagster_project.landing.contracts import TableContract, load_contracts
+from dagster_project.landing.landing import land_table
+from dagster_project.landing.parsing import quoted
+from dagster_project.settings import load_settings
+
+ROUNDS = 3
+
+# Calls of a web app as Segment writes them: half of them by known users, one page in six reached through an ad.
+TRACKS = """
+copy (
+    with calls as (
+        select
+            i,
+            (hash(i, 'who') % ({count} // 20 + 1))::bigint as person,
+            (hash(i, 'kind') % 12)::bigint as kind,
+            hash(i, 'ad') % 6 = 0 as is_ad,
+            timestamp '2026-03-01' + to_milliseconds(i * 7_000_000_000 // {count} + (hash(i) % 1000)::bigint) as happened_at
+        from range({count}) as calls(i)
+    )
+    select
+        'ajs-next-' || md5('call ' || i) as "messageId",
+        'track' as type,
+        uuid_like(md5('device ' || person)) as "anonymousId",
+        if(person % 2 = 0, 'usr_' || (100000 + person), null) as "userId",
+        ['Signed Up', 'Trial Started', 'Project Created', 'Teammate Invited', 'Feature Used', 'Checkout Started',
+            'Subscription Started', 'Form Error', 'Feature Used', 'Feature Used', 'Feature Used', 'Project Created'
+        ][kind + 1] as event,
+        {{
+            'ip': (1 + person % 220) || '.' || person % 250 || '.' || kind || '.' || i % 250,
+            'userAgent': 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/'
+                || (110 + person % 30) || '.0.0.0 Safari/537.36',
+            'locale': ['en-US', 'en-GB', 'de-DE', 'fr-FR'][1 + person % 4],
+            'library': {{'name': 'analytics.js', 'version': 'next-1.64.0'}},
+            'page': {{
+                'path': '/projects/' || person % 900,
+                'referrer': if(kind < 3, 'https://www.google.com/', 'https://app.lumen.example/home'),
+                'search': if(is_ad, '?utm_source=google&utm_medium=cpc&gclid=' || md5('ad ' || i), ''),
+                'title': 'Projects | Lumen',
+                'url': 'https://app.lumen.example/projects/' || person % 900
+                    || if(is_ad, '?utm_source=google&utm_medium=cpc&gclid=' || md5('ad ' || i), '')
+            }},
+            'campaign': if(is_ad, {{'source': 'google', 'medium': 'cpc', 'name': 'spring-' || kind}}, null)
+        }} as context,
+        {{
+            'plan': ['starter', 'team', 'enterprise'][1 + person % 3],
+            'feature': 'feature ' || kind,
+            'step': 'step ' || i % 5,
+            'revenue': if(kind = 6, (19 + i % 80) || '.90', null),
+            'currency': if(kind = 6, 'USD', null)
+        }} as properties,
+        {{'All': true}} as integrations,
+        strftime(happened_at, '%Y-%m-%dT%H:%M:%S.%gZ') as "originalTimestamp",
+        strftime(happened_at, '%Y-%m-%dT%H:%M:%S.%gZ') as "timestamp",
+        strftime(happened_at + interval 210 milliseconds, '%Y-%m-%dT%H:%M:%S.%gZ') as "sentAt",
+        strftime(happened_at + interval 340 milliseconds, '%Y-%m-%dT%H:%M:%S.%gZ') as "receivedAt"
+    from calls
+    order by i
+) to '{path}' (format json)
+"""
+
+
+def write_tracks(path: Path, *, count: int) -> None:
+    """Write Segment track lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create macro uuid_like(h) as h[:8] || '-' || h[9:12] || '-' || h[13:16] || '-' || h[17:20] || '-' || h[21:]"
+        )
+        connection.execute(TRACKS.format(count=count, path=path))
+
+
+def _contract() -> TableContract:
+    return next(c for c in load_contracts() if c.name == "segment__tracks")
+
+
+def _struct(tree: dict[str, Any]) -> str:
+    inner = ", ".join(f"{quoted(k)} {v if isinstance(v, str) else _struct(v)}" for k, v in tree.items())
+    return f"struct({inner})"
+
+
+def floor_query(contract: TableContract, path: Path) -> str:
+    """The least: DuckDB's own JSON reader, the contract's columns and types, no token, no vault, no check."""
+    tree: dict[str, Any] = {}
+    for column in contract.columns:
+        *parents, leaf = column.path.split(".")
+        node = tree
+        for key in parents:
+            node = node.setdefault(key, {})
+        node[leaf] = column.data_type
+    columns = ", ".join(f"{quoted(k)}: '{v if isinstance(v, str) else _struct(v)}'" for k, v in tree.items())
+    values = ", ".join(
+        f"{'.'.join(quoted(key) for key in c.path.split('.'))} as {quoted(c.name)}" for c in contract.columns
+    )
+    source = f"read_json('{path}', format = 'newline_delimited', columns = {{{columns}}})"
+    return f"create table tracks as select {values} from {source}"
+
+
+def _run(work: str, inbox: Path, data: Path) -> None:
+    """Do one piece of work in this process and print its seconds and its peak memory."""
+    contract = _contract()
+    started = time.perf_counter()
+    if work == "floor":
+        with duckdb.connect(str(data / "floor.duckdb")) as connection:
+            connection.execute(floor_query(contract, inbox / "segment" / "tracks" / "tracks.jsonl"))
+            connection.execute("checkpoint")
+    else:
+        settings = load_settings({"THROUGHLINE_DATA": str(data), "THROUGHLINE_INBOX": str(inbox)})
+        report = land_table(settings, contract)
+        assert report.count("accepted") == report.count("rows_in") > 0, report
+        assert report.drift == [], report.drift
+    seconds = time.perf_counter() - started
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def bench(count: int = 1_000_000) -> list[dict[str, Any]]:
+    """Time floor and landing by turns, each in a process of its own; the best of each counts.
+
+    Returns
+    -------
+    list of dict
+        ``work, size, candidate, seconds, ratio_to_floor, peak_mb``.
+    """
+    best: dict[str, tuple[float, float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_tracks(folder / "inbox" / "segment" / "tracks" / "tracks.jsonl", count=count)
+        for _ in range(ROUNDS):
+            for work in ("floor", "landing"):
+                with tempfile.TemporaryDirectory(dir=folder) as data:
+                    done = subprocess.run(
+                        [sys.executable, "-m", "tests.bench.landing", work, str(folder / "inbox"), data],
+                        check=True,
+                        capture_output=True,
+                        text=True,
+                    )
+                seconds, peak = map(float, done.stdout.split())
+                best[work] = min(best.get(work, (seconds, peak)), (seconds, peak))
+    floor = best["floor"][0]
+    return [
+        {
+            "work": "landing Segment tracks",
+            "size": count,
+            "candidate": {"floor": "floor: DuckDB reads and writes them typed", "landing": "land_table"}[work],
+            "seconds": round(seconds, 3),
+            "ratio_to_floor": round(seconds / floor, 1),
+            "peak_mb": round(peak),
+        }
+        for work, (seconds, peak) in best.items()
+    ]
+
+
+if __name__ == "__main__":
+    _run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
