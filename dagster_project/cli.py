@@ -69,10 +69,15 @@ def _parser() -> argparse.ArgumentParser:
     status.set_defaults(command=_status)
 
     replay = commands.add_parser("replay", help="land quarantined rows again, after the contract was mended")
+    replay.add_argument("--source", help="only this source")
+    replay.add_argument("--table", help="only this table")
+    either = replay.add_mutually_exclusive_group()
+    either.add_argument("--export", type=Path, metavar="FILE", help="write the quarantined rows here, for repair")
+    either.add_argument("--repaired", type=Path, metavar="FILE", help="land the repaired rows of this file")
     replay.set_defaults(command=_replay)
 
     rollback = commands.add_parser("rollback", help="make an earlier published version current")
-    rollback.add_argument("version", nargs="?", help="the version wanted (the one before)")
+    rollback.add_argument("--to", metavar="VERSION", help="the version wanted (the one before)")
     rollback.set_defaults(command=_rollback)
 
     doctor = commands.add_parser("doctor", help="check everything a run needs")
@@ -240,70 +245,88 @@ def _status(_: argparse.Namespace) -> int:
     return 0
 
 
+_RUNS = "select started_at, as_of, status, completed_at from ops.runs order by started_at desc limit 5"
+_LEDGER = """
+    select
+        source, table_name, count(*) filter (status = 'landed'), sum(rows_in), sum(accepted), sum(quarantined),
+        sum(duplicates), sum(suppressed)
+    from ops.landed_files
+    group by all
+    order by all
+"""
+_QUARANTINE = """
+    select source, table_name, reason, count(*)
+    from ops.quarantine
+    group by all
+    order by count(*) desc, source, table_name, reason
+    limit 20
+"""
+# A file that failed and landed since is mended.
+_FAILED = """
+    select path, arg_max(reason, landed_at)
+    from ops.landed_files
+    group by path
+    having arg_max(status, landed_at) = 'failed'
+    order by path
+    limit 20
+"""
+
+
 def _print_warehouse(settings: Settings) -> None:
     from dagster_project.warehouse import open_warehouse
 
     with open_warehouse(settings, read_only=True) as connection:
-        known = {
-            name
-            for (name,) in connection.execute(
-                "select table_name from duckdb_tables() where schema_name = 'ops'"
-            ).fetchall()
-        }
-        runs = (
-            connection.execute(
-                "select started_at, as_of, status, completed_at from ops.runs order by started_at desc limit 5"
-            ).fetchall()
-            if "runs" in known
-            else []
-        )
-        tables = (
-            connection.execute(
-                """
-                select
-                    source, table_name, count(*) filter (status = 'landed'), count(*) filter (status = 'failed'),
-                    sum(rows_in), sum(accepted), sum(quarantined), sum(duplicates), sum(suppressed)
-                from ops.landed_files
-                group by all
-                order by all
-                """
-            ).fetchall()
-            if "landed_files" in known
-            else []
+        tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'ops'").fetchall()
+        if not {("runs",), ("landed_files",), ("quarantine",)} <= set(tables):
+            print("Nothing has landed yet.")
+            return
+        runs, ledger, quarantine, failed = (
+            connection.execute(query).fetchall() for query in (_RUNS, _LEDGER, _QUARANTINE, _FAILED)
         )
     print("Runs:" if runs else "Runs: none yet")
     for started_at, as_of, status, completed_at in runs:
         took = f", {(completed_at - started_at).total_seconds():.0f} s after landing" if completed_at else ""
         print(f"  {started_at:%Y-%m-%d %H:%M} UTC  as of {as_of:%Y-%m-%d %H:%M} UTC  {status}{took}")
-    if tables:
-        heads = ("files", "failed", "rows in", "accepted", "quarantined", "duplicates", "suppressed")
-        print(f"{'Landed:':<38}" + "".join(f"{head:>13}" for head in heads))
-    for source, table, *counts in tables:
+    heads = ("files", "rows in", "accepted", "quarantined", "duplicates", "suppressed")
+    print(f"{'Landed:':<38}" + "".join(f"{head:>13}" for head in heads))
+    for source, table, *counts in ledger:
         print(f"  {f'{source}/{table}':<36}" + "".join(f"{int(count):>13,}" for count in counts))
+    if quarantine:
+        print("Quarantined (`throughline replay --export rows.jsonl` writes them):")
+    for source, table, reason, count in quarantine:
+        print(f"  {f'{source}/{table}':<36}{count:>13,}  {reason}")
+    if failed:
+        print("Files that could not be read (they are tried again every night):")
+    for path, reason in failed:
+        print(f"  {path}: {reason}")
 
 
-def _replay(_: argparse.Namespace) -> int:
+def _replay(chosen: argparse.Namespace) -> int:
     from dagster_project.landing.contracts import load_contracts
-    from dagster_project.landing.replay import replay
+    from dagster_project.landing.replay import export_quarantine, replay
     from dagster_project.night import hold_warehouse
 
     settings = load_settings()
     with hold_warehouse(settings, run_id="throughline replay", on_wait=print):
-        for contract in load_contracts():
-            report = replay(settings, contract)
-            if report.tried:
-                print(
-                    f"{contract.source}/{contract.table}: {report.accepted:,} of {report.tried:,} quarantined rows "
-                    "landed now."
-                )
-    print("The next `throughline run` builds on them.")
+        if chosen.export:
+            count = export_quarantine(settings, chosen.export, source=chosen.source, table=chosen.table)
+            print(f"{count:,} quarantined rows are in {chosen.export}; mend `text`, then `replay --repaired` it.")
+            return 0
+        reports = replay(settings, load_contracts(), source=chosen.source, table=chosen.table, repaired=chosen.repaired)
+    for report in reports:
+        print(
+            f"{report.source}/{report.table}: {report.tried:,} tried = {report.accepted:,} accepted + "
+            f"{report.duplicates:,} duplicates + {report.suppressed:,} suppressed + "
+            f"{report.quarantined:,} still quarantined."
+        )
+    print("The next run builds on them." if reports else "Nothing is quarantined.")
     return 0
 
 
 def _rollback(chosen: argparse.Namespace) -> int:
     from dagster_project.publishing.versions import rollback
 
-    version = rollback(load_settings(), to=chosen.version)
+    version = rollback(load_settings(), to=chosen.to)
     print(f"Version {version} is current; the next run that publishes something switches again.")
     return 0
 
