@@ -11,6 +11,7 @@ setup: .venv/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m compileall -q dagster_project ml expectations
+	$(BIN)/python -c 'from dagster_project.transform import prepare_manifest; prepare_manifest()'
 	touch $@
 
 run: setup

@@ -171,12 +171,14 @@ def _teller() -> Callable[[str], None]:
 
 
 def _print_outcome(settings: Settings, *, path: Path, outcome: str) -> None:
+    from dagster_project.publishing.versions import DATABASE_FILE
+
     print()
     _print_health(path, settings=settings)
     print()
     print(outcome)
-    print(f"Look at   {path / 'published.duckdb'}" if (path / "published.duckdb").is_file() else f"Look at   {path}")
-    print(f"          {settings.data / 'published' / 'current'} (always the current version)")
+    print(f"Look at   {path / DATABASE_FILE}")
+    print(f"          {path.parent.parent / 'current'} (always the current version)")
     print("          `make ui` for lineage, checks and pictures; `throughline status` for the ledger")
 
 

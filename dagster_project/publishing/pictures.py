@@ -58,7 +58,8 @@ def draw_funnels(connection: duckdb.DuckDBPyConnection) -> bytes:
         axis.invert_yaxis()
         axis.set_xlim(0, max(counts, default=1) * 1.25 or 1)
         axis.set_xticks([])
-        axis.set_title(journey, loc="left", fontsize=9, fontweight="bold")
+        axis.spines["bottom"].set_visible(False)
+        _title(axis, f"{journey}: {stages[-1][2]:.0%} reach “{names[-1]}”")
     return _png(figure)
 
 
@@ -88,9 +89,14 @@ def draw_health(connection: duckdb.DuckDBPyConnection) -> bytes:
             axis.scatter(*zip(*degraded, strict=True), color=ALARM, marker="v", zorder=3)
         axis.annotate(f" {scores[-1]:.0f}", (dates[-1], scores[-1]), va="center", fontsize=8)
         axis.set_ylim(0, 100)
-        axis.set_title(journey, loc="left", fontsize=9, fontweight="bold")
+        degraded_words = f", {len(degraded)} degraded weeks" if degraded else ""
+        _title(axis, f"{journey}: health {scores[-1]:.0f} in the week of {dates[-1]}{degraded_words}")
         axis.tick_params(labelsize=7)
     return _png(figure)
+
+
+def _title(axis: Axes, sentence: str) -> None:
+    axis.set_title(sentence, loc="left", fontsize=9, fontweight="bold")
 
 
 def as_markdown(picture: bytes, *, alt: str) -> str:
@@ -104,7 +110,7 @@ def _figure(rows: int) -> tuple[Figure, list[Axes]]:
 
     figure = Figure(figsize=(WIDTH_INCHES, ROW_INCHES * max(rows, 1)))
     # Fixed margins: letting matplotlib find them costs as much as drawing.
-    figure.subplots_adjust(left=0.2, right=0.97, top=0.97, bottom=0.04, hspace=0.35)
+    figure.subplots_adjust(left=0.2, right=0.97, top=1 - 0.3 / (ROW_INCHES * max(rows, 1)), bottom=0.05, hspace=0.4)
     FigureCanvasAgg(figure)
     axes = [figure.add_subplot(max(rows, 1), 1, position + 1) for position in range(max(rows, 1))]
     for axis in axes:

@@ -1,0 +1,88 @@
+"""Pictures: what they show comes from the published tables, and no data is no error."""
+
+from __future__ import annotations
+
+import base64
+from datetime import date, timedelta
+
+import duckdb
+import pytest
+from matplotlib.axes import Axes
+
+from dagster_project.publishing.pictures import as_markdown, draw_funnels, draw_health
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture
+def connection() -> duckdb.DuckDBPyConnection:
+    """Published tables of two journeys, with splits that a picture must leave out."""
+    connection = duckdb.connect()
+    connection.execute("create schema published")
+    connection.execute(
+        """
+        create table published.journey_stages as
+        from (values
+            ('trial', 'all', 'all', 1, 'Started', 200, 1.0),
+            ('trial', 'all', 'all', 2, 'Paid', 50, 0.25),
+            ('trial', '2026-01-05', 'all', 2, 'Paid', 7, 0.5),
+            ('support', 'all', 'all', 1, 'Asked', 0, null)
+        ) as stages(journey, week, segment, stage_order, stage, reached_count, shared_rate)
+        """
+    )
+    connection.execute(
+        """
+        create table published.journey_health_scores (
+            journey varchar, week_start_date date, segment varchar, channel varchar, health_score double,
+            health_low double, health_high double, status varchar
+        )
+        """
+    )
+    for week in range(40):
+        day = date(2026, 1, 5) + timedelta(weeks=week)
+        status = "degraded" if week == 39 else "healthy"
+        for channel, score in (("all", 70.0), ("email", 10.0)):
+            connection.execute(
+                "insert into published.journey_health_scores values ('trial', ?, 'all', ?, ?, 60, 80, ?)",
+                [day, channel, score, status],
+            )
+    return connection
+
+
+@pytest.fixture
+def titles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Titles set while drawing."""
+    found: list[str] = []
+    original = Axes.set_title
+
+    def heard(self: Axes, label: str, *args: object, **options: object) -> object:
+        found.append(label)
+        return original(self, label, *args, **options)
+
+    monkeypatch.setattr(Axes, "set_title", heard)
+    return found
+
+
+def test_a_funnel_says_how_many_reach_the_end(connection: duckdb.DuckDBPyConnection, titles: list[str]) -> None:
+    assert draw_funnels(connection).startswith(PNG)
+    assert "trial: 25% reach “Paid”" in titles
+
+
+def test_a_trend_says_the_last_score_and_the_degraded_weeks(
+    connection: duckdb.DuckDBPyConnection, titles: list[str]
+) -> None:
+    assert draw_health(connection).startswith(PNG)
+    assert titles == ["trial: health 70 in the week of 2026-10-05, 1 degraded weeks"]
+
+
+def test_no_data_gives_a_picture_that_says_so(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("delete from published.journey_stages")
+    connection.execute("delete from published.journey_health_scores")
+    assert draw_funnels(connection).startswith(PNG)
+    assert draw_health(connection).startswith(PNG)
+
+
+def test_markdown_holds_the_picture_and_its_words() -> None:
+    text = as_markdown(PNG, alt="Funnel per journey")
+    assert text.startswith("![Funnel per journey](data:image/png;base64,")
+    assert base64.b64decode(text.split("base64,")[1].rstrip(")")) == PNG
