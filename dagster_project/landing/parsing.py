@@ -125,7 +125,9 @@ class SeenShapes:
         return cls(new_fields=shape.new_fields(seen), has_odd=has_odd, odd_objects=sorted(odd))
 
 
-def json_fields(contract: TableContract, shape: JsonShape, seen: SeenShapes, *, records: str) -> str:
+def json_fields(
+    contract: TableContract, shape: JsonShape, seen: SeenShapes, *, records: str, looks_for_nul: bool = True
+) -> str:
     """SQL for the `fields` of JSON records: one text per column, read in one pass.
 
     `records` has `_file, _row, record`. The result has `_file, _row, _content, _fault`, `f0, f1, …`
@@ -140,7 +142,7 @@ def json_fields(contract: TableContract, shape: JsonShape, seen: SeenShapes, *, 
         select
             _file, _row,
             content_key(record) as _content,
-            {_fault(seen)} as _fault,
+            {_fault(seen, looks_for_nul=looks_for_nul)} as _fault,
             {", ".join(columns)},
             {_extra(seen.new_fields, accessors)} as _extra,
         from (
@@ -149,20 +151,21 @@ def json_fields(contract: TableContract, shape: JsonShape, seen: SeenShapes, *, 
         )"""
 
 
-def _fault(seen: SeenShapes) -> str:
-    """SQL for why a JSON record as a whole cannot land; clean records cost one search."""
+def _fault(seen: SeenShapes, *, looks_for_nul: bool) -> str:
+    """SQL for why a JSON record as a whole cannot land; clean records cost nothing."""
     cases = []
     if seen.has_odd:
         cases += [
             "when not json_valid(record) then 'the row is not valid JSON'",
             "when json_type(record) <> 'OBJECT' or json_keys(record) = [] then 'the row is no JSON object with fields'",
         ]
-    cases.append("when contains(record, '\\u0000') then 'the row contains a NUL character'")
+    if looks_for_nul:
+        cases.append("when contains(record, '\\u0000') then 'the row contains a NUL character'")
     for path in seen.odd_objects:
         told = literal(f"{'.'.join(path)}: the contract reads an object here, the row has something else")
         kind = f"json_type(record, {literal(json_path(path))})"
         cases.append(f"when {kind} not in ('OBJECT', 'NULL') then {told}")
-    return f"case {' '.join(cases)} end"
+    return f"case {' '.join(cases)} end" if cases else "null::varchar"
 
 
 def _transform(root: _Node, new_fields: Iterable[Path]) -> tuple[str, dict[Path, str]]:

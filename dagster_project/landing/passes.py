@@ -126,11 +126,11 @@ class Pass:
         patterns: Mapping[str, str],
     ) -> None:
         self.connection, self.contract, self.shape, self.patterns = connection, contract, shape, patterns
-        self.is_begun = False
+        self.parts: list[pa.Table] = []
 
     def close(self) -> None:
-        """Let go of the records."""
-        for name in ("records", "rejected"):
+        """Let go of the rows."""
+        for name in ("records", "rejected", "typed", "verdicts"):
             self.connection.unregister(name)
 
     # -- records -> typed rows
@@ -145,15 +145,17 @@ class Pass:
                 by_header.setdefault(file.header or b"", []).append((file, records))
         for header, group in by_header.items():
             self._add_csv(header, group)
-        if not self.is_begun or any(len(r.records) for _, r in json_lines):
-            return self._add_json(json_lines)
-        return []
+        new = []
+        if not self.parts or any(len(r.records) for _, r in json_lines):
+            new = self._add_json(json_lines)
+        self.connection.register("typed", _in_batches(pa.concat_tables(self.parts)))
+        self._note_gone({f.number: f.path for f, _ in json_lines})
+        return new
 
     def _add(self, fields: str) -> None:
+        # Arrow, not a temporary table: DuckDB keeps those until the transaction ends, however large the file.
         select = parsing.typed_rows(self.contract, fields=fields, patterns=self.patterns)
-        start = "insert into temp.typed" if self.is_begun else "create or replace temp table typed as"
-        self.connection.execute(f"{start} {select}")
-        self.is_begun = True
+        self.parts.append(self.connection.sql(select).to_arrow_table())
 
     def _register(self, pending: Sequence[tuple[FileOfPass, Records]]) -> None:
         files = [f for f, _ in pending]
@@ -171,7 +173,9 @@ class Pass:
             ),
         )
         # A file may have several chunks in a pass.
-        self.connection.execute("create or replace temp table files as select distinct * from files_read")
+        self.connection.execute(
+            "create or replace temp table files as select distinct *, null::varchar as _gone_told from files_read"
+        )
         self.connection.unregister("files_read")
         self.connection.register("records", _records_table([(f.number, r) for f, r in pending]))
         rejected = [(f.number, *r) for f, records in pending for r in records.rejected]
@@ -197,9 +201,11 @@ class Pass:
         self.connection.register("json_read", _records_table([(f.number, r) for f, r in json_lines]))
         shapes = self.connection.execute(parsing.json_shapes(self.shape, records="json_read")).fetchall()
         seen = parsing.SeenShapes.of(self.shape, (row[0] for row in shapes))
-        self._add(parsing.json_fields(self.contract, self.shape, seen, records="json_read"))
+        looks_for_nul = any(r.has_escaped_nul for _, r in json_lines)
+        self._add(
+            parsing.json_fields(self.contract, self.shape, seen, records="json_read", looks_for_nul=looks_for_nul)
+        )
         self.connection.unregister("json_read")
-        self._note_gone({f.number: f.path for f, _ in json_lines})
         return [".".join(p) if p else f"(more than {parsing.MAX_NEW_FIELDS} fields)" for p in seen.new_fields]
 
     def _note_gone(self, paths: Mapping[int, str]) -> None:
@@ -213,7 +219,7 @@ class Pass:
         for number, name in rows:
             if number in paths:
                 told = missing_column(self.contract, name, paths[number])
-                self.connection.execute("update typed set _reason = ? where _file = ?", [told, number])
+                self.connection.execute("update files set _gone_told = ? where _file = ?", [told, number])
 
     # -- typed rows -> verdicts
 
@@ -244,9 +250,8 @@ class Pass:
                 or _key in (
                     select _row_key from warehouse.raw.{contract.name} where _row_key in (select _key from keyed)
                 )"""
-        run(
+        verdicts = self.connection.sql(
             f"""
-            create or replace temp table verdicts as
             with judged as (
                 select _file, _row, _content, _reason, {is_suppressed} as is_suppressed from typed
             ),
@@ -263,7 +268,8 @@ class Pass:
             select _file, _row, _content, null, case when is_suppressed then 'suppressed' else 'quarantined' end
             from judged where is_suppressed or _reason is not null
             """
-        )
+        ).to_arrow_table()
+        self.connection.register("verdicts", _in_batches(verdicts))
         run("insert into seen select _file, _content, _key from verdicts where _key is not null")
         return [
             (int(r[0]), str(r[1]), int(r[2]))
@@ -356,8 +362,10 @@ class Pass:
             select file_id, _row as row_number, _reason as reason, ? as source, ? as table_name,
                 ?::timestamp as quarantined_at
             from (
-                select typed._file, typed._row, _reason
-                from typed join verdicts on verdicts._file = typed._file and verdicts._row = typed._row
+                select typed._file, typed._row, coalesce(_gone_told, _reason) as _reason
+                from typed
+                join files on files._file = typed._file
+                join verdicts on verdicts._file = typed._file and verdicts._row = typed._row
                 where verdict = 'quarantined'
                 union all
                 select _file, _row, _reason from rejected

@@ -30,6 +30,7 @@ SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
 CHUNK_BYTES = 64 << 20
 #: A longer record is a broken export (an unclosed quote, a lost line end), not an event.
 MAX_RECORD_BYTES = 4 << 20
+ESCAPED_NUL = rb"\u0000"
 MAX_PARQUET_ROWS = 100_000
 
 Positions = NDArray[np.int64]
@@ -80,12 +81,15 @@ class Records:
         CSV only: the same n records, one string column per header field.
     rejected : list of (int, str, bytes)
         Row number, reason and bytes of records that cannot be read.
+    has_escaped_nul : bool
+        JSON only: whether a record may hold an escaped NUL character.
     """
 
     row_numbers: Positions
     records: pa.Array
     fields: pa.Table | None = None
     rejected: list[tuple[int, str, bytes]] = field(default_factory=list)
+    has_escaped_nul: bool = False
 
     @property
     def count(self) -> int:
@@ -268,11 +272,12 @@ def _jsonl(text: _Text, chunk_bytes: int) -> Iterator[tuple[None, Records]]:
         if is_end and used < len(block):
             block += b"\n"
             ends = np.append(ends, len(block))
-        if b"\r\n" in block:
+        if b"\r" in block:
             # One kind of line end, so that it is no part of what makes two rows different.
             block = block[: ends[-1]].replace(b"\r\n", b"\n")
             ends = _newlines(block)
         records = _sift(block, starts=_starts(ends), ends=ends, first_row=row + 1)
+        records.has_escaped_nul = ESCAPED_NUL in block
         row += records.count
         yield None, records
 
@@ -617,6 +622,7 @@ def records_of_rows(rows: list[bytes], *, row_numbers: list[int], header: bytes 
     block, ends = b"".join(rows), np.cumsum([len(row) for row in rows])
     if header is None:
         records = _sift(block, starts=_starts(ends), ends=ends, first_row=1)
+        records.has_escaped_nul = True
     else:
         stray = {}
         for index, row in enumerate(rows):
@@ -638,7 +644,8 @@ def _parquet(file: IO[bytes], *, to_json: Callable[[pa.Table], pa.Array]) -> Ite
     row = 0
     for batch in pq.ParquetFile(file).iter_batches(batch_size=MAX_PARQUET_ROWS):
         records = to_json(pa.Table.from_batches([batch]))
-        yield Records(row_numbers=np.arange(row + 1, row + len(records) + 1), records=records)
+        numbers = np.arange(row + 1, row + len(records) + 1)
+        yield Records(row_numbers=numbers, records=records, has_escaped_nul=True)
         row += len(records)
     if row == 0:
         yield Records(row_numbers=np.zeros(0, np.int64), records=pa.array([], pa.binary()))
