@@ -194,6 +194,8 @@ def tell() -> Story:
     for number, entry in enumerate(ENTRIES):
         story.page(at("9 10:00"), device=f"dev-entry-{number}", entry=entry, message=f"entry {entry}")
         story.page(at("9 10:05"), device=f"dev-entry-{number}", message=f"entry {entry} goes on")
+    story.track("Feature Used", at("9 12:00"), user="uma", entry="email", message="server with campaign")
+    story.track("Feature Used", at("9 12:10"), user="uma", message="server without")
     for number, agent in enumerate(VISITORS):
         story.page(at("10 10:00"), device=f"dev-visitor-{number}", agent=agent, message=f"visitor {number}")
     story.page(at("10 10:00"), device="dev-staging", host="staging.lumen.example", message="visitor staging")

@@ -96,6 +96,11 @@ def test_channel_of_a_session_is_that_of_its_entry(told: Told, entry: str) -> No
     assert told.event(f"entry {entry} goes on", "channel") == (channel,)
 
 
+def test_event_outside_a_session_has_the_channel_of_its_own_campaign(told: Told) -> None:
+    assert told.event("server with campaign", "channel, session_id") == ("email", None)
+    assert told.event("server without", "channel, session_id") == ("other", None)
+
+
 @pytest.mark.parametrize(("number", "expected"), list(enumerate(VISITORS.values())))
 def test_traffic_is_classified_by_user_agent_and_kept(told: Told, number: int, expected: str) -> None:
     assert told.event(f"visitor {number}", "traffic_class") == (expected,)

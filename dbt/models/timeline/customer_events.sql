@@ -20,14 +20,24 @@ with
         inner join own_sites on {{ matches("site.host", "own_sites.pattern") }}
     ),
 
-    {# Where there is no web session, the source is the channel. #}
-    source_channels as (
-        select stitched_source.source, min_by(rules.channel, rules.rule_order) as channel
-        from (select distinct source from stitched) as stitched_source
+    {# Outside a web session the source and the campaign on the event itself say the channel. #}
+    kinds_of_entry as (
+        select distinct
+            stitched.source,
+            staged.utm_source,
+            staged.utm_medium,
+            staged.click_id_type,
+            cast(null as varchar) as referrer_host
+        from stitched
         inner join
-            {{ ref("channel_rules") }} as rules on {{ matches("stitched_source.source", "rules.source") }}
-        group by stitched_source.source
+            staged
+            on stitched._file_id = staged._file_id
+            and stitched._row_number = staged._row_number
+            and stitched.event_key = staged.event_key
+        where stitched.session_id is null
     ),
+
+    {{ channel_ctes() }},
 
     final as (
         select
@@ -57,7 +67,7 @@ with
             staged.utm_term,
             staged.utm_content,
             staged.click_id_type,
-            coalesce(sessions.channel, source_channels.channel, 'other') as channel,
+            coalesce(sessions.channel, channels.channel, 'other') as channel,
             case
                 when hosts.host is not null
                 then hosts.traffic_class
@@ -108,7 +118,10 @@ with
         left join taxonomy as fallback on stitched.source = fallback.source and fallback.event_name = '*'
         left join user_agents on staged.user_agent = user_agents.user_agent
         left join hosts on {{ url_host("staged.url") }} = hosts.host
-        left join source_channels on stitched.source = source_channels.source
+        left join
+            channels
+            on stitched.session_id is null
+            and {{ is_entry_of_channel("staged", "cast(null as varchar)") }}
     )
 
 select *

@@ -49,54 +49,11 @@ with
         where position = 1
     ),
 
-    rules as (select * from {{ ref("channel_rules") }}),
-
     kinds_of_entry as (
         select distinct source, utm_source, utm_medium, click_id_type, referrer_host from entries
     ),
 
-    {# A payment page or a login that sends somebody back is not where they came from. #}
-    excluded_hosts as (
-        select distinct kinds_of_entry.referrer_host
-        from kinds_of_entry
-        inner join rules on {{ matches("kinds_of_entry.referrer_host", "rules.referrer_host") }}
-        where rules.channel = '(excluded)'
-    ),
-
-    {% set rule_fields = ["source", "utm_source", "utm_medium", "click_id_type", "referrer_host"] %}
-    cleaned as (
-        select
-            {{ all_but(["referrer_host"], "kinds_of_entry") }},
-            kinds_of_entry.referrer_host as said_referrer_host,
-            case
-                when excluded_hosts.referrer_host is null then kinds_of_entry.referrer_host
-            end as referrer_host
-        from kinds_of_entry
-        left join excluded_hosts on kinds_of_entry.referrer_host = excluded_hosts.referrer_host
-    ),
-
-    matched as (
-        select
-            cleaned.*,
-            rules.channel,
-            row_number() over (
-                partition by
-                    cleaned.source,
-                    cleaned.utm_source,
-                    cleaned.utm_medium,
-                    cleaned.click_id_type,
-                    cleaned.said_referrer_host
-                order by rules.rule_order
-            ) as choice
-        from cleaned
-        left join
-            rules on rules.channel <> '(excluded)'
-            {% for field in rule_fields %}
-                and (rules.{{ field }} is null or {{ matches("cleaned." ~ field, "rules." ~ field) }})
-            {% endfor %}
-    ),
-
-    channels as (select * from matched where choice = 1),
+    {{ channel_ctes() }},
 
     measures as (
         select
@@ -129,14 +86,7 @@ with
             >= {{ seconds_between("measures.started_at", "measures.ended_at") }} as is_machine_paced
         from measures
         left join entries on measures.session_id = entries.session_id
-        left join
-            channels on entries.source = channels.source
-            {% for field, other in [
-                ("utm_source", "utm_source"),
-                ("utm_medium", "utm_medium"),
-                ("click_id_type", "click_id_type"),
-                ("referrer_host", "said_referrer_host"),
-            ] %} and entries.{{ field }} is not distinct from channels.{{ other }} {% endfor %}
+        left join channels on {{ is_entry_of_channel("entries", "entries.referrer_host") }}
     )
 
 select *
