@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log import ConsolidatedSqliteEventLogStorage
 
 from dagster_project.settings import Settings
@@ -58,6 +59,9 @@ retention:
 
 # A run that says it started but never reached its resources within this time was killed on the way.
 NEVER_SEEN_ALIVE = timedelta(minutes=10)
+
+# The UI looks back this far.
+KEPT = timedelta(days=90)
 
 _alive: dict[str, IO[str]] = {}
 
@@ -169,6 +173,22 @@ def mark_dead_runs(instance: DagsterInstance, settings: Settings) -> list[str]:
             dead.append(run.run_id)
     _forget_finished(instance, settings)
     return dead
+
+
+def forget_old_runs(instance: DagsterInstance, *, older_than: timedelta = KEPT) -> int:
+    """Delete the records of runs that ended long ago; a night's are 2 MB.
+
+    Returns
+    -------
+    int
+        How many; at most 50 at a time, so that no run waits for it.
+    """
+    old = instance.get_runs(
+        RunsFilter(statuses=list(FINISHED_STATUSES), created_before=datetime.now(UTC) - older_than), limit=50
+    )
+    for run in old:
+        instance.delete_run(run.run_id)
+    return len(old)
 
 
 def _forget_finished(instance: DagsterInstance, settings: Settings) -> None:

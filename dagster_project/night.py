@@ -16,23 +16,13 @@ import duckdb
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
+from dagster_project.landing.ledger import OPS_TABLES
 from dagster_project.settings import DBT_DIR, PROJECT_ROOT, Settings, end_of_day
 from dagster_project.warehouse import open_warehouse
 
 # Before everything: what "previous" means on a first or full build.
 BEGINNING = datetime(1900, 1, 1)
 
-RUNS_DDL = """
-    create table if not exists ops.runs (
-        run_id varchar,
-        as_of timestamp,
-        loaded_until timestamp,
-        project_hash varchar,
-        started_at timestamp,
-        completed_at timestamp,
-        status varchar,
-    )
-"""
 AFFECTED_DDL = "create table if not exists ops.affected_components (component_id varchar)"
 
 
@@ -165,9 +155,8 @@ def _loaded_until(connection: duckdb.DuckDBPyConnection) -> datetime:
 
 def last_completed(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime, str] | None:
     """``as_of, loaded_until, project_hash`` of the last completed run, or None before the first."""
-    if not connection.execute(
-        "select 1 from duckdb_tables() where database_name = 'warehouse' and schema_name = 'ops' and table_name = 'runs'"
-    ).fetchall():
+    tables = connection.execute("select table_name from duckdb_tables() where schema_name = 'ops'").fetchall()
+    if ("runs",) not in tables:
         return None
     return connection.execute(
         "select as_of, loaded_until, project_hash from ops.runs where status = 'completed'"
@@ -203,7 +192,7 @@ def current_night(settings: Settings, *, run_id: str) -> Night:
         Dagster's id of the run.
     """
     with open_warehouse(settings) as connection:
-        connection.execute(RUNS_DDL)
+        connection.execute(f"create table if not exists ops.runs ({OPS_TABLES['runs']})")
         connection.execute(AFFECTED_DDL)
         completed = last_completed(connection)
         row = connection.execute(

@@ -108,7 +108,8 @@ def failure_sentence(events: list[DagsterEvent]) -> str:
             + (f" ({check.description})" if check.description else "")
             for check in failed[:5]
         )
-        return f"{len(failed)} checks failed, so nothing was published: {told}"
+        checks_failed = "1 check" if len(failed) == 1 else f"{len(failed)} checks"
+        return f"{checks_failed} failed, so nothing was published: {told}."
     for event in events:
         for error in _errors(event):
             if error.cls_name == "ThroughlineError":

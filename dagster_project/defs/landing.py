@@ -62,7 +62,10 @@ def landing_asset(contract: TableContract) -> dg.AssetsDefinition:
             check_results=[
                 _files_check(report, stops=stops),
                 dg.AssetCheckResult(
-                    check_name=ROWS, passed=not unbalanced, metadata={"files": ", ".join(unbalanced) or "none"}
+                    check_name=ROWS,
+                    passed=not unbalanced,
+                    description="; ".join(unbalanced[:20]) or None,
+                    metadata={"unbalanced_files": len(unbalanced)},
                 ),
             ],
         )

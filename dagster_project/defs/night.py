@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from dagster_project.instance import mark_dead_runs, show_alive
+from dagster_project.instance import forget_old_runs, mark_dead_runs, show_alive
 from dagster_project.landing.contracts import load_contracts
 from dagster_project.landing.landing import prepare
 from dagster_project.night import Night, current_night, hold_warehouse, world_of
@@ -46,6 +46,7 @@ class Warehouse(dg.ConfigurableResource):
         with hold_warehouse(settings, run_id=self._run_id, on_wait=log.info):
             if context.instance:
                 mark_dead_runs(context.instance, settings)
+                forget_old_runs(context.instance)
             self._settings = world_of(settings)
             prepare(self._settings, load_contracts())
             yield self

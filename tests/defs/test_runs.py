@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import dagster as dg
 import pytest
@@ -19,11 +20,12 @@ from dagster_project.defs.checks import CURRENT, audit_asset
 from dagster_project.defs.landing import landing_asset
 from dagster_project.defs.night import Warehouse
 from dagster_project.defs.publishing import current_asset
-from dagster_project.instance import mark_dead_runs, open_instance
+from dagster_project.instance import forget_old_runs, mark_dead_runs, open_instance
 from dagster_project.landing.contracts import TableContract, load_contracts
 from dagster_project.night import hold_warehouse, last_completed, warehouse_holder
 from dagster_project.publishing.alerts import latest_alerts
 from dagster_project.publishing.versions import current_version
+from dagster_project.running import failure_sentence
 from dagster_project.settings import PROJECT_ROOT, Settings
 from dagster_project.transform import MANIFEST
 from dagster_project.warehouse import open_warehouse
@@ -102,6 +104,9 @@ def test_rows_that_do_not_add_up_stop_publishing(here: Settings) -> None:
         result = short_night(landing_asset(tracks_that("warn")), instance=instance)
     assert not result.success
     assert {c.check_name for c in result.get_asset_check_evaluations() if not c.passed} == {"every_row_is_counted"}
+    told = failure_sentence(result.all_events)
+    assert told.startswith("1 check failed, so nothing was published: raw/segment__tracks: every_row_is_counted (")
+    assert "1 rows in; 2 accepted" in told
     assert current_version(here) == first
 
 
@@ -250,3 +255,16 @@ def _wait_for(condition: object, *, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < until, "it never happened"
         time.sleep(0.2)
+
+
+def test_records_of_old_runs_are_forgotten_and_those_at_work_are_not(data: Settings) -> None:
+    @dg.job
+    def nothing() -> None:
+        pass
+
+    with open_instance(data) as instance:
+        nothing.execute_in_process(instance=instance)
+        at_work = instance.create_run_for_job(nothing)
+        assert forget_old_runs(instance) == 0
+        assert forget_old_runs(instance, older_than=timedelta(0)) == 1
+        assert [run.run_id for run in instance.get_runs()] == [at_work.run_id]
