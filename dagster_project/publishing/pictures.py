@@ -89,7 +89,8 @@ def draw_health(connection: duckdb.DuckDBPyConnection) -> bytes:
             axis.scatter(*zip(*degraded, strict=True), color=ALARM, marker="v", zorder=3)
         axis.annotate(f" {scores[-1]:.0f}", (dates[-1], scores[-1]), va="center", fontsize=8)
         axis.set_ylim(0, 100)
-        degraded_words = f", {len(degraded)} degraded weeks" if degraded else ""
+        weeks = "week" if len(degraded) == 1 else "weeks"
+        degraded_words = f", {len(degraded)} degraded {weeks}" if degraded else ""
         _title(axis, f"{journey}: health {scores[-1]:.0f} in the week of {dates[-1]}{degraded_words}")
         axis.tick_params(labelsize=7)
     return _png(figure)
