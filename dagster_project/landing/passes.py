@@ -95,27 +95,59 @@ class Engine:
             Fields that the contract does not know.
         """
         run = Pass(self.connection, self.contract, shape=self.shape, patterns=self.patterns)
+        drift = run.parse(pending)
+        counts = run.judge(has_suppressed=self.has_suppressed)
+        failpoint("landing.before_vault")
+        found = run.for_vault()
+        if not keeps_bytes:
+            found.pop("quarantine", None)
+        written = self.helper.submit(write_vault, self.vault, found)
         try:
-            drift = run.parse(pending)
-            counts = run.judge(has_suppressed=self.has_suppressed)
-            failpoint("landing.before_vault")
-            found = run.for_vault()
-            if not keeps_bytes:
-                found.pop("quarantine", None)
-            written = self.helper.submit(write_vault, self.vault, found)
-            try:
-                run.write_rows(loaded_at=loaded_at)
-                failpoint("landing.after_rows")
-            finally:
-                written.result()
+            run.write_rows(loaded_at=loaded_at)
+            failpoint("landing.after_rows")
         finally:
-            run.close()
+            written.result()
         counts += [(f.number, "quarantined", len(r.rejected)) for f, r in pending if r.rejected]
         return counts, drift
 
 
+def select_over(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    params: Sequence[object] | None = None,
+    *,
+    files: pa.Table = None,
+    fields_read: pa.Table = None,
+    records: pa.Table = None,
+    rejected: pa.Table = None,
+    typed: pa.Table = None,
+    verdicts: pa.Table = None,
+) -> pa.Table:
+    """Run a query over Arrow tables, which it finds under the names of the parameters.
+
+    Neither temporary tables nor registered ones will do: DuckDB lets go of those only when the
+    transaction ends, so that a large file would need memory for all of its passes.
+    """
+    return connection.sql(query, params=params).to_arrow_table()
+
+
+def insert_over(
+    connection: duckdb.DuckDBPyConnection,
+    statement: str,
+    params: Sequence[object] = (),
+    *,
+    files: pa.Table = None,
+    rejected: pa.Table = None,
+    typed: pa.Table = None,
+    verdicts: pa.Table = None,
+    found: pa.Table = None,
+) -> None:
+    """Run an insert that reads Arrow tables, as `select_over` does."""
+    connection.execute(statement, list(params))
+
+
 class Pass:
-    """Temporary tables of one pass; `parse`, `judge`, `write_vault`, `write_rows`, `close`, in this order."""
+    """The rows of one pass: `parse`, `judge`, then `for_vault` and `write_rows`."""
 
     def __init__(
         self,
@@ -128,16 +160,13 @@ class Pass:
         self.connection, self.contract, self.shape, self.patterns = connection, contract, shape, patterns
         self.parts: list[pa.Table] = []
 
-    def close(self) -> None:
-        """Let go of the rows."""
-        for name in ("records", "rejected", "typed", "verdicts"):
-            self.connection.unregister(name)
-
     # -- records -> typed rows
 
     def parse(self, pending: Sequence[tuple[FileOfPass, Records]]) -> list[str]:
-        """Fill `typed`; return the fields that the contract does not know."""
-        self._register(pending)
+        """Make the typed rows; return the fields that the contract does not know."""
+        self.files = _files_table({f.number: f for f, _ in pending})
+        self.records = _records_table([(f.number, r) for f, r in pending])
+        self.rejected = _rejected_table([(f.number, *r) for f, records in pending for r in records.rejected])
         by_header: dict[bytes, list[tuple[FileOfPass, Records]]] = {}
         json_lines = [(f, r) for f, r in pending if r.fields is None]
         for file, records in pending:
@@ -148,85 +177,51 @@ class Pass:
         new = []
         if not self.parts or any(len(r.records) for _, r in json_lines):
             new = self._add_json(json_lines)
-        self.connection.register("typed", _in_batches(pa.concat_tables(self.parts)))
+        self.typed = _in_batches(pa.concat_tables(self.parts))
+        self.parts = []
         self._note_gone({f.number: f.path for f, _ in json_lines})
         return new
 
-    def _add(self, fields: str) -> None:
-        # Arrow, not a temporary table: DuckDB keeps those until the transaction ends, however large the file.
+    def _add(self, fields: str, fields_read: pa.Table) -> None:
         select = parsing.typed_rows(self.contract, fields=fields, patterns=self.patterns)
-        self.parts.append(self.connection.sql(select).to_arrow_table())
-
-    def _register(self, pending: Sequence[tuple[FileOfPass, Records]]) -> None:
-        files = [f for f, _ in pending]
-        self.connection.register(
-            "files_read",
-            pa.table(
-                {
-                    "_file": pa.array([f.number for f in files], pa.int32()),
-                    "file_id": pa.array([f.file_id for f in files], pa.string()),
-                    "content_hash": pa.array([f.content_hash for f in files], pa.string()),
-                    "path_available": pa.array([f.path_available for f in files], pa.timestamp("us")),
-                    "_missing": pa.array([f.missing for f in files], pa.string()),
-                    "header": pa.array([f.header for f in files], pa.binary()),
-                }
-            ),
-        )
-        # A file may have several chunks in a pass.
-        self.connection.execute(
-            "create or replace temp table files as select distinct *, null::varchar as _gone_told from files_read"
-        )
-        self.connection.unregister("files_read")
-        self.connection.register("records", _records_table([(f.number, r) for f, r in pending]))
-        rejected = [(f.number, *r) for f, records in pending for r in records.rejected]
-        self.connection.register(
-            "rejected",
-            pa.table(
-                {
-                    "_file": pa.array([r[0] for r in rejected], pa.int32()),
-                    "_row": pa.array([r[1] for r in rejected], pa.int64()),
-                    "_reason": pa.array([r[2] for r in rejected], pa.string()),
-                    "original": pa.array([r[3] for r in rejected], pa.binary()),
-                }
-            ),
-        )
+        self.parts.append(select_over(self.connection, select, files=self.files, fields_read=fields_read))
 
     def _add_csv(self, header: bytes, group: list[tuple[FileOfPass, Records]]) -> None:
-        tables = [_numbered(f.number, r, r.fields) for f, r in group]
-        self.connection.register("csv_read", _in_batches(pa.concat_tables(tables)))
-        self._add(parsing.csv_fields(self.contract, readers.header_fields(header), fields="csv_read"))
-        self.connection.unregister("csv_read")
+        read = _in_batches(pa.concat_tables([_numbered(f.number, r, r.fields) for f, r in group]))
+        self._add(parsing.csv_fields(self.contract, readers.header_fields(header), fields="fields_read"), read)
 
     def _add_json(self, json_lines: list[tuple[FileOfPass, Records]]) -> list[str]:
-        self.connection.register("json_read", _records_table([(f.number, r) for f, r in json_lines]))
-        shapes = self.connection.execute(parsing.json_shapes(self.shape, records="json_read")).fetchall()
-        seen = parsing.SeenShapes.of(self.shape, (row[0] for row in shapes))
+        read = _records_table([(f.number, r) for f, r in json_lines])
+        shapes = select_over(self.connection, parsing.json_shapes(self.shape, records="fields_read"), fields_read=read)
+        seen = parsing.SeenShapes.of(self.shape, shapes.column("keys").to_pylist())
         looks_for_nul = any(r.has_escaped_nul for _, r in json_lines)
-        self._add(
-            parsing.json_fields(self.contract, self.shape, seen, records="json_read", looks_for_nul=looks_for_nul)
+        fields = parsing.json_fields(
+            self.contract, self.shape, seen, records="fields_read", looks_for_nul=looks_for_nul
         )
-        self.connection.unregister("json_read")
+        self._add(fields, read)
         return [".".join(p) if p else f"(more than {parsing.MAX_NEW_FIELDS} fields)" for p in seen.new_fields]
 
     def _note_gone(self, paths: Mapping[int, str]) -> None:
         """Give a file none of whose rows has a required field one reason for all."""
-        if not any(c.required for c in self.contract.columns):
-            return
-        rows = self.connection.execute(
-            "select _file, min(_gone) from typed group by _file "
-            "having count(*) > 1 and count(*) = count(_gone) and min(_gone) = max(_gone)"
-        ).fetchall()
-        for number, name in rows:
-            if number in paths:
-                told = missing_column(self.contract, name, paths[number])
-                self.connection.execute("update files set _gone_told = ? where _file = ?", [told, number])
+        gone = select_over(
+            self.connection,
+            "select _file, min(_gone) as name from typed group by _file "
+            "having count(*) > 1 and count(*) = count(_gone) and min(_gone) = max(_gone)",
+            typed=self.typed,
+        ).to_pylist()
+        told = {
+            row["_file"]: missing_column(self.contract, row["name"], paths[row["_file"]])
+            for row in gone
+            if row["_file"] in paths
+        }
+        numbers = self.files.column("_file").to_pylist()
+        self.files = self.files.append_column("_gone_told", pa.array([told.get(n) for n in numbers], pa.string()))
 
     # -- typed rows -> verdicts
 
     def judge(self, *, has_suppressed: bool) -> list[tuple[int, str, int]]:
-        """Fill `verdicts` and return how many rows of each file got each verdict."""
+        """Give each row a verdict and return how many rows of each file got each verdict."""
         contract = self.contract
-        run = self.connection.execute
         is_suppressed = "false"
         if has_suppressed:
             is_suppressed = (
@@ -239,7 +234,7 @@ class Pass:
             if not contract.key
             else "0"
         )
-        has_seen = run("select 1 from seen limit 1").fetchall() != []
+        has_seen = self.connection.execute("select 1 from seen limit 1").fetchall() != []
         if not has_seen:
             before = "0"
         duplicate = "false"
@@ -250,7 +245,8 @@ class Pass:
                 or _key in (
                     select _row_key from warehouse.raw.{contract.name} where _row_key in (select _key from keyed)
                 )"""
-        verdicts = self.connection.sql(
+        verdicts = select_over(
+            self.connection,
             f"""
             with judged as (
                 select _file, _row, _content, _reason, {is_suppressed} as is_suppressed from typed
@@ -267,19 +263,44 @@ class Pass:
             union all
             select _file, _row, _content, null, case when is_suppressed then 'suppressed' else 'quarantined' end
             from judged where is_suppressed or _reason is not null
-            """
-        ).to_arrow_table()
-        self.connection.register("verdicts", _in_batches(verdicts))
-        run("insert into seen select _file, _content, _key from verdicts where _key is not null")
-        return [
-            (int(r[0]), str(r[1]), int(r[2]))
-            for r in run("select _file, verdict, count(*) from verdicts group by all").fetchall()
-        ]
+            """,
+            typed=self.typed,
+        )
+        self.verdicts = _in_batches(verdicts)
+        insert_over(
+            self.connection,
+            "insert into seen select _file, _content, _key from verdicts where _key is not null",
+            verdicts=self.verdicts,
+        )
+        counts = verdicts.group_by(["_file", "verdict"]).aggregate([([], "count_all")]).to_pylist()
+        return [(row["_file"], row["verdict"], row["count_all"]) for row in counts]
 
     def _accepted(self) -> str:
         return (
             "typed join verdicts on verdicts._file = typed._file and verdicts._row = typed._row "
             "and verdict = 'accepted' join files on files._file = typed._file"
+        )
+
+    def _select(self, query: str) -> pa.Table:
+        return select_over(
+            self.connection,
+            query,
+            files=self.files,
+            records=self.records,
+            rejected=self.rejected,
+            typed=self.typed,
+            verdicts=self.verdicts,
+        )
+
+    def _insert(self, statement: str, params: Sequence[object]) -> None:
+        insert_over(
+            self.connection,
+            statement,
+            params,
+            files=self.files,
+            rejected=self.rejected,
+            typed=self.typed,
+            verdicts=self.verdicts,
         )
 
     # -- to the vault and the warehouse
@@ -295,16 +316,16 @@ class Pass:
         kept = [c.name for c in self.contract.columns if c.vault_type]
         any_given = " or ".join([*(f"{quoted('_vault_' + n)} is not null" for n in kept), "_extra is not null"])
         values = "".join(f"{quoted('_vault_' + n)} as {quoted(n)}, " for n in kept)
-        return self.connection.sql(
+        return self._select(
             f"""
             select content_hash, typed._row as row_number, {values} _extra as extra
             from {self._accepted()} where {any_given}
             """
-        ).to_arrow_table()
+        )
 
     def _vault_texts(self) -> pa.Table:
         contract = self.contract
-        return self.connection.sql(
+        return self._select(
             " union all ".join(
                 f"""
                 (select {tokens.text_id(column)} as text_id, {literal(contract.source)} as source,
@@ -316,11 +337,11 @@ class Pass:
                 """
                 for column in (c.name for c in contract.columns if c.text)
             )
-        ).to_arrow_table()
+        )
 
     def _vault_quarantine(self) -> pa.Table:
         """Bytes of quarantined rows, and as row 0 the header that a CSV row needs to be read again."""
-        return self.connection.sql(
+        return self._select(
             """
             with bad as (
                 select records._file, records._row, encode(record) as original
@@ -334,7 +355,7 @@ class Pass:
             select file_id, 0, content_hash, header from files
             where header is not null and _file in (select _file from bad)
             """
-        ).to_arrow_table()
+        )
 
     def write_rows(self, *, loaded_at: datetime) -> None:
         """Write raw rows and quarantine entries in the connection's open transaction."""
@@ -346,7 +367,7 @@ class Pass:
                 own.append(f"case when {present} then {tokens.text_id(column.name)} end as {quoted(column.name)}")
             elif column.raw_type:
                 own.append(f"typed.{quoted(column.name)}")
-        self.connection.execute(
+        self._insert(
             f"""
             insert into warehouse.raw.{contract.name} by name
             select {"".join(f"{c}, " for c in own)} files.file_id as _file_id, typed._row as _row_number,
@@ -356,7 +377,7 @@ class Pass:
             [loaded_at],
         )
         failpoint("landing.mid_rows")
-        self.connection.execute(
+        self._insert(
             """
             insert into warehouse.ops.quarantine by name
             select file_id, _row as row_number, _reason as reason, ? as source, ? as table_name,
@@ -379,7 +400,6 @@ def write_vault(vault: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]
     """Write what `Pass.for_vault` found and commit it, on a connection of the vault's own."""
     with ledger.transaction(vault):
         for name, table in tables.items():
-            vault.register("found", table)
             known = ""
             if name == "texts":  # the same text in another file keeps its first entry
                 known = "where text_id not in (select text_id from vault.main.texts)"
@@ -388,8 +408,7 @@ def write_vault(vault: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]
                     "where row_number > 0 or file_id not in "
                     "(select file_id from vault.main.quarantine where row_number = 0)"
                 )
-            vault.execute(f"insert into vault.main.{name} by name select * from found {known}")
-            vault.unregister("found")
+            insert_over(vault, f"insert into vault.main.{name} by name select * from found {known}", found=table)
             failpoint("landing.mid_vault")
     failpoint("landing.after_vault")
 
@@ -400,6 +419,30 @@ def missing_column(contract: TableContract, name: str, path: str) -> str:
     return (
         f"{name}: {path.rsplit('/', 1)[-1]} has no '{wanted}', which the contract requires; if the export renamed it, "
         f"set `from` of {name} in {contract.path.name} to the new name and replay"
+    )
+
+
+def _files_table(files: Mapping[int, FileOfPass]) -> pa.Table:
+    return pa.table(
+        {
+            "_file": pa.array(list(files), pa.int32()),
+            "file_id": pa.array([f.file_id for f in files.values()], pa.string()),
+            "content_hash": pa.array([f.content_hash for f in files.values()], pa.string()),
+            "path_available": pa.array([f.path_available for f in files.values()], pa.timestamp("us")),
+            "_missing": pa.array([f.missing for f in files.values()], pa.string()),
+            "header": pa.array([f.header for f in files.values()], pa.binary()),
+        }
+    )
+
+
+def _rejected_table(rejected: Sequence[tuple[int, int, str, bytes]]) -> pa.Table:
+    return pa.table(
+        {
+            "_file": pa.array([r[0] for r in rejected], pa.int32()),
+            "_row": pa.array([r[1] for r in rejected], pa.int64()),
+            "_reason": pa.array([r[2] for r in rejected], pa.string()),
+            "original": pa.array([r[3] for r in rejected], pa.binary()),
+        }
     )
 
 
