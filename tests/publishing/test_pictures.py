@@ -72,7 +72,7 @@ def test_a_trend_says_the_last_score_and_the_degraded_weeks(
     connection: duckdb.DuckDBPyConnection, titles: list[str]
 ) -> None:
     assert draw_health(connection).startswith(PNG)
-    assert titles == ["trial: health 70 in the week of 2026-10-05, 1 degraded weeks"]
+    assert titles == ["trial: health 70 in the week of 2026-10-05, 1 degraded week"]
 
 
 def test_no_data_gives_a_picture_that_says_so(connection: duckdb.DuckDBPyConnection) -> None:
