@@ -3,7 +3,7 @@
     (a test holds the two together). Account ids own nothing; they are a level of their own.
 #}
 {% macro person_identifier_columns() %}
-    {{ return(["user_id", "crm_id", "support_id", "email", "card_id", "phone", "device_id"]) }}
+    {{ return(["user_id", "crm_id", "support_id", "card_id", "email", "phone", "device_id"]) }}
 {% endmacro %}
 
 
