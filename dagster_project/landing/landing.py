@@ -321,7 +321,7 @@ class _Landing:
             vault=self.vault_writer,
             helper=ThreadPoolExecutor(max_workers=1),
             shape=parsing.JsonShape.of(contract),
-            patterns=tokens.blocked_patterns(),
+            tokeniser=tokens.Tokeniser(connection),
             has_suppressed=ledger.has_suppressed(connection),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dagster_project.landing.contracts import ColumnContract, TableContract
-from dagster_project.landing.tokens import normalised, token
+from dagster_project.landing.tokens import normalised
 
 #: More unnamed fields than this in one object is a map of data, not a drifting schema.
 MAX_NEW_FIELDS = 200
@@ -347,23 +347,19 @@ def misfit(column: ColumnContract, value: str, converted_name: str) -> list[str]
     ]
 
 
-def typed_rows(contract: TableContract, *, fields: str, patterns: Mapping[str, str]) -> str:
+def typed_rows(contract: TableContract, *, fields: str) -> str:
     """SQL for the typed rows, from SQL for `fields` (see `json_fields`, `csv_fields`) and the table `files`.
 
-    Columns: `_file, _row, _content, _extra`; every raw column under its name; `_vault_<name>` for
-    readable values; `_text_<name>` for scrubbed texts; `_occurred_at, available_at`; `_tokens`, the
-    list of the row's identifiers; `_gone`, the first required column without a value; and `_reason`,
-    null for a row that can land.
+    Columns: `_file, _row, _content, _extra`; every raw column under its name, identifiers still
+    normalised values instead of tokens; `_vault_<name>` for readable values; `_text_<name>` for scrubbed
+    texts; `_occurred_at, available_at`; `_gone`, the first required column without a value; and
+    `_reason`, null for a row that can land.
     """
-    values, reasons, identifiers, gone = [], ["null"], [], []
+    values, reasons, gone = [], ["null"], []
     for position, column in enumerate(contract.columns):
         value, name = f"f{position}", quoted(column.name)
         if column.identifier:
-            plain = normalised(column.identifier, f"given({value})")
-            pattern = patterns.get(column.identifier)
-            made = token(column.identifier, namespace=column.namespace, value=plain, blocked_pattern=pattern)
-            values.append(f"{made} as {name}")
-            identifiers.append(name)
+            values.append(f"{normalised(column.identifier, f'given({value})')} as {name}")
         elif column.text:
             values.append(f"scrubbed(present({value})) as {quoted('_text_' + column.name)}")
         elif not column.personal:
@@ -378,7 +374,7 @@ def typed_rows(contract: TableContract, *, fields: str, patterns: Mapping[str, s
             told = f"{column.name}: '{column.path}' is required but missing or blank"
             reasons.append(f"case when present({value}) is null then {literal(told)} end")
     timed, time_reasons = _times(contract)
-    hidden = ", ".join(["_fault", "_missing", "path_available", *(f"f{i}" for i in range(len(contract.columns)))])
+    hidden = ["_fault", "_missing", "path_available", *(f"f{i}" for i in range(len(contract.columns)))]
     return f"""
         with valued as (
             select fields.*, _missing, path_available, {", ".join(values)}
@@ -386,8 +382,7 @@ def typed_rows(contract: TableContract, *, fields: str, patterns: Mapping[str, s
             join files on files._file = fields._file
         ),
         timed as (select *, {timed} from valued)
-        select * exclude ({hidden}),
-            {f"[{', '.join(identifiers)}]" if identifiers else "null::varchar[]"} as _tokens,
+        select * exclude ({", ".join(hidden)}),
             {f"case when _fault is null then case {' '.join(gone)} end end" if gone else "null::varchar"} as _gone,
             case when _missing is not null then _missing when _fault is not null then _fault
                 else coalesce(nullif(concat_ws('; ', {", ".join(reasons)}), ''), {time_reasons}) end as _reason
@@ -398,11 +393,10 @@ def readable(contract: TableContract, column: ColumnContract, value: str) -> str
     """SQL for a value that everybody may read: URLs without their secrets, other texts without e-mails."""
     if column.url:
         return f"stripped_url(present({value}))"
+    if column.data_type == "varchar" and column.name not in contract.key:  # two keys must not become one
+        return f"without_emails({value})"
     cast = converted(column, value, timezone=contract.timezone)
-    if column.data_type == "json":
-        return f"without_emails({cast}::varchar)::json"
-    is_key = column.name in contract.key  # two keys must not become one
-    return f"without_emails({cast})" if column.data_type == "varchar" and not is_key else cast
+    return f"without_emails({cast}::varchar)::json" if column.data_type == "json" else cast
 
 
 def _times(contract: TableContract) -> tuple[str, str]:

@@ -79,7 +79,7 @@ class Engine:
     vault: duckdb.DuckDBPyConnection
     helper: ThreadPoolExecutor
     shape: JsonShape
-    patterns: Mapping[str, str]
+    tokeniser: tokens.Tokeniser
     has_suppressed: bool
 
     def run(
@@ -94,7 +94,7 @@ class Engine:
         drift : list of str
             Fields that the contract does not know.
         """
-        run = Pass(self.connection, self.contract, shape=self.shape, patterns=self.patterns)
+        run = Pass(self.connection, self.contract, shape=self.shape, tokeniser=self.tokeniser)
         drift = run.parse(pending)
         counts = run.judge(has_suppressed=self.has_suppressed)
         failpoint("landing.before_vault")
@@ -155,9 +155,9 @@ class Pass:
         contract: TableContract,
         *,
         shape: JsonShape,
-        patterns: Mapping[str, str],
+        tokeniser: tokens.Tokeniser,
     ) -> None:
-        self.connection, self.contract, self.shape, self.patterns = connection, contract, shape, patterns
+        self.connection, self.contract, self.shape, self.tokeniser = connection, contract, shape, tokeniser
         self.parts: list[pa.Table] = []
 
     # -- records -> typed rows
@@ -183,8 +183,15 @@ class Pass:
         return new
 
     def _add(self, fields: str, fields_read: pa.Table) -> None:
-        select = parsing.typed_rows(self.contract, fields=fields, patterns=self.patterns)
-        self.parts.append(select_over(self.connection, select, files=self.files, fields_read=fields_read))
+        select = parsing.typed_rows(self.contract, fields=fields)
+        typed = select_over(self.connection, select, files=self.files, fields_read=fields_read)
+        for column in self.contract.columns:
+            if column.identifier:
+                made = self.tokeniser.tokens(
+                    typed.column(column.name), identifier=column.identifier, namespace=column.namespace
+                )
+                typed = typed.set_column(typed.column_names.index(column.name), column.name, made)
+        self.parts.append(typed)
 
     def _add_csv(self, header: bytes, group: list[tuple[FileOfPass, Records]]) -> None:
         read = _in_batches(pa.concat_tables([_numbered(f.number, r, r.fields) for f, r in group]))
@@ -224,10 +231,9 @@ class Pass:
         contract = self.contract
         is_suppressed = "false"
         if has_suppressed:
-            is_suppressed = (
-                "coalesce(list_has_any(_tokens, (select list(identifier) from warehouse.ops.suppressed_identifiers)), "
-                "false)"
-            )
+            listed = ", ".join(quoted(c.name) for c in contract.columns if c.identifier)
+            erased = "select list(identifier) from warehouse.ops.suppressed_identifiers"
+            is_suppressed = f"coalesce(list_has_any([{listed}]::varchar[], ({erased})), false)"
         nth = "row_number() over (partition by _file, _content order by _row)" if not contract.key else "1"
         before = (
             "(select count(*) from seen where seen._file = able._file and seen._content = able._content)"

@@ -26,12 +26,14 @@ from numpy.typing import NDArray
 from dagster_project.failpoints import failpoint
 
 SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
-#: Text of one pass. 64 MB was as fast as 256 MB and keeps a pass below about 600 MB of memory.
-CHUNK_BYTES = 64 << 20
+#: Text of one pass. Half of it took a third longer (each pass costs 0.2 s), twice as much was no faster.
+CHUNK_BYTES = 96 << 20
 #: A longer record is a broken export (an unclosed quote, a lost line end), not an event.
 MAX_RECORD_BYTES = 4 << 20
 ESCAPED_NUL = rb"\u0000"
 MAX_PARQUET_ROWS = 100_000
+
+_SLICE = 1 << 20
 
 Positions = NDArray[np.int64]
 
@@ -295,8 +297,10 @@ def _starts(ends: Positions) -> Positions:
 
 
 def _newlines(block: bytes) -> Positions:
-    """Return the position after every line feed."""
-    return np.flatnonzero(np.frombuffer(block, np.uint8) == 10) + 1
+    """Return the position after every line feed; slice by slice, so that the work stays in the cache."""
+    array = np.frombuffer(block, np.uint8)
+    found = [np.flatnonzero(array[at : at + _SLICE] == 10) + (at + 1) for at in range(0, len(array), _SLICE)]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
 def _sift(

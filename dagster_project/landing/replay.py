@@ -166,7 +166,7 @@ class _Replay:
             vault=vault,
             helper=helper,
             shape=parsing.JsonShape.of(contract),
-            patterns=tokens.blocked_patterns(),
+            tokeniser=tokens.Tokeniser(self.connection),
             has_suppressed=ledger.has_suppressed(self.connection),
         )
         try:

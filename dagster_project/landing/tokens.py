@@ -13,6 +13,8 @@ import os
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.settings import DBT_DIR
@@ -128,8 +130,9 @@ def prepare_connection(connection: duckdb.DuckDBPyConnection, *, key: bytes) -> 
         "present(value)": f"case when value >= '!' then value when {trimmed} <> '' then value end",
         "given(value)": "case when value >= '-' and value < ':' then value "
         f"when not regexp_full_match(value, '{_NULL_LIKE}') then value end",
-        "without_emails(value)": f"case when contains(value, '@') "
-        f"then regexp_replace(value, '{_quoted(_EMAIL)}', '[email]', 'g') else value end",
+        "without_emails(value)": "case when contains(value, '@') "
+        f"then regexp_replace(value, '{_quoted(_EMAIL)}', '[email]', 'g') "
+        f"when value >= '!' then value when {trimmed} <> '' then value end",
         "scrubbed(value)": _scrub("value"),
         "stripped_url(value)": _stripped_url("value"),
     }.items():
@@ -181,6 +184,46 @@ def token(identifier: str, *, namespace: str | None, value: str, blocked_pattern
         junk = f"case when regexp_full_match({value}, '(?i:{_quoted(blocked_pattern)})') then 'junk_' else '' end"
     prefix = f"{identifier}|{namespace or ''}|"
     return f"{junk} || '{kind}:' || keyed_hash('{prefix}' || {value})"
+
+
+class Tokeniser:
+    """Makes tokens column by column, each value once: an export repeats its people many times.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Prepared by `prepare_connection`.
+    """
+
+    #: Values remembered per type and namespace: at some 150 bytes each, so that memory stays bounded.
+    MAX_KNOWN = 500_000
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self.patterns = blocked_patterns()
+        self.known: dict[tuple[str, str | None], tuple[pa.Array, pa.Array]] = {}
+
+    def tokens(self, values: pa.ChunkedArray, *, identifier: str, namespace: str | None) -> pa.ChunkedArray:
+        """Return the token of each normalised value, null for null."""
+        encoded = values.combine_chunks().dictionary_encode()
+        wanted = encoded.dictionary
+        nothing = pa.array([], pa.string())
+        known, made = self.known.get((identifier, namespace), (nothing, nothing))
+        at = pc.index_in(wanted, value_set=known)
+        if at.null_count:
+            new_values = pa.table({"value": wanted.filter(pc.is_null(at))})
+            sql = token(identifier, namespace=namespace, value="value", blocked_pattern=self.patterns.get(identifier))
+            new = self._made(f"select {sql} as token from new_values", new_values)
+            known = pa.concat_arrays([known, new_values.column("value").combine_chunks()])
+            made = pa.concat_arrays([made, new])
+            at = pc.index_in(wanted, value_set=known)
+            if len(known) <= self.MAX_KNOWN:
+                self.known[identifier, namespace] = (known, made)
+        return pa.chunked_array([made.take(at).take(encoded.indices)])
+
+    def _made(self, query: str, new_values: pa.Table) -> pa.Array:
+        """Run a query over `new_values`, which DuckDB finds under the parameter's name."""
+        return self.connection.sql(query).to_arrow_table().column("token").combine_chunks()
 
 
 def text_id(column: str, *, key: str = "_key") -> str:
