@@ -1,42 +1,23 @@
-"""Run every bench, print a table and write bench.json: `python -m tests.bench [name ...]`."""
+"""Measure everything beside its floor in one run: print a table, write ``bench.json``."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tests.bench import identity, landing, timeline
 
-Bench = Callable[[], list[dict[str, Any]]]
-BENCHES: dict[str, Bench] = {"landing": landing.bench, "identity": identity.bench, "timeline": timeline.bench}
-COLUMNS = ("work", "size", "candidate", "seconds", "ratio_to_floor", "peak_mb")
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Rows as text, numbers to the right."""
-    cells = [
-        COLUMNS,
-        *([f"{row[c]:,}" if isinstance(row[c], int | float) else row[c] for c in COLUMNS] for row in rows),
-    ]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(COLUMNS))]
-    is_text = [c in ("work", "candidate") for c in COLUMNS]
-    return "\n".join(
-        "  ".join(v.ljust(w) if t else v.rjust(w) for v, w, t in zip(row, widths, is_text, strict=True)).rstrip()
-        for row in cells
-    )
+BENCHES = {"landing": landing.bench, "timeline": timeline.bench, "identity": identity.bench}
 
 
 def main(names: list[str]) -> None:
-    """Run the named benches, or all of them."""
-    rows: list[dict[str, Any]] = []
-    for name in names or BENCHES:
-        print(f"{name} …", file=sys.stderr, flush=True)
-        rows += BENCHES[name]()
-    print(table(rows))
-    Path("bench.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    """Run the benches named, or all."""
+    rows = [row for name, bench in BENCHES.items() if not names or name in names for row in bench()]
+    widths = {column: max(len(column), *(len(f"{row[column]}") for row in rows)) for column in rows[0]}
+    for row in [{column: column for column in widths}, *rows]:
+        print("  ".join(f"{row[column]!s:<{width}}" for column, width in widths.items()))
+    Path("bench.json").write_text(json.dumps(rows, indent=2) + "\n")
 
 
 if __name__ == "__main__":

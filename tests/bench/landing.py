@@ -28,7 +28,8 @@ copy (
             (hash(i, 'who') % ({count} // 20 + 1))::bigint as person,
             (hash(i, 'kind') % 12)::bigint as kind,
             hash(i, 'ad') % 6 = 0 as is_ad,
-            timestamp '2026-03-01' + to_milliseconds(i * 7_000_000_000 // {count} + (hash(i) % 1000)::bigint) as happened_at
+            timestamp '2026-03-01'
+                + to_milliseconds(i * 7_000_000_000 // {count} + (hash(i) % 1000)::bigint) as happened_at
         from range({count}) as calls(i)
     )
     select
@@ -41,8 +42,8 @@ copy (
         ][kind + 1] as event,
         {{
             'ip': (1 + person % 220) || '.' || person % 250 || '.' || kind || '.' || i % 250,
-            'userAgent': 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/'
-                || (110 + person % 30) || '.0.0.0 Safari/537.36',
+            'userAgent': 'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) '
+                || 'Chrome/' || (110 + person % 30) || '.0.0.0 Safari/537.36',
             'locale': ['en-US', 'en-GB', 'de-DE', 'fr-FR'][1 + person % 4],
             'library': {{'name': 'analytics.js', 'version': 'next-1.64.0'}},
             'page': {{
@@ -78,7 +79,8 @@ def write_tracks(path: Path, *, count: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect() as connection:
         connection.execute(
-            "create macro uuid_like(h) as h[:8] || '-' || h[9:12] || '-' || h[13:16] || '-' || h[17:20] || '-' || h[21:]"
+            "create macro uuid_like(hexes) as concat_ws("
+            "'-', hexes[:8], hexes[9:12], hexes[13:16], hexes[17:20], hexes[21:])"
         )
         connection.execute(TRACKS.format(count=count, path=path))
 
