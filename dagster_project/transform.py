@@ -142,7 +142,13 @@ def build(settings: Settings, *, night: Night, nodes: Sequence[str]) -> list[Nod
         json.dumps(variables),
         *(["--full-refresh"] if night.is_full_build else []),
     ]
-    with _environment({"THROUGHLINE_WAREHOUSE": str(settings.warehouse_path), "DBT_KEEP_OPEN": "True"}):
+    engine = {
+        "THROUGHLINE_WAREHOUSE": str(settings.warehouse_path),
+        "THROUGHLINE_MEMORY_LIMIT": settings.memory_limit,
+        "THROUGHLINE_THREADS": str(settings.threads or os.cpu_count()),
+        "DBT_KEEP_OPEN": "True",
+    }
+    with _environment(engine):
         result = _invoke(arguments, nodes=nodes)
     if isinstance(result.exception, KeyboardInterrupt):
         raise result.exception

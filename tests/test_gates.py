@@ -1,18 +1,58 @@
-"""G7, G8 and G11: however the exports arrive, and whenever one asks, the same content."""
+"""G2, G3 and G4 notice what is broken; G7, G8 and G11: however the exports arrive, and whenever one asks, the same."""
 
+import os
 import random
 import shutil
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from dagster_project.settings import DBT_DIR
 from tests.conftest import DEMO_DAYS, DEMO_UNTIL, Demo, environment_of, reference_data, throughline
 from tests.nights import PLACES, differences, live_through
+from tests.story import Told
 
 # Eight nights of uneven length; the third ends the world that "as of" asks for.
 NIGHTS = [str(DEMO_UNTIL - timedelta(days=back)) for back in (60, 45, 30, 29, 20, 10, 1, 0)]
 AS_OF = NIGHTS[2]
+
+
+def test_gates_of_the_night_notice_what_is_broken(told: Told, tmp_path: Path) -> None:
+    """One event vanishes, one identifier has two persons, one lost attempt becomes open: three gates, and no other."""
+    path = tmp_path / "warehouse.duckdb"
+    shutil.copy(told.data / "warehouse.duckdb", path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(
+            "delete from timeline.customer_events where event_id = (select min(event_id) from timeline.customer_events)"
+        )
+        connection.execute(
+            "insert into identity.identifiers from identity.identifiers where person_id is not null limit 1"
+        )
+        connection.execute(
+            "update published.journey_attempts set status = 'open' where attempt_id = "
+            "(select min(attempt_id) from published.journey_attempts where status = 'lost')"
+        )
+    tested = subprocess.run(
+        [
+            *(Path(sys.executable).with_name("dbt"), "test", "--select", "test_type:singular"),
+            *("--project-dir", DBT_DIR, "--profiles-dir", DBT_DIR),
+            *("--target-path", tmp_path / "target", "--log-path", tmp_path),
+        ],
+        env=os.environ | {"THROUGHLINE_WAREHOUSE": str(path), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    named = {line.split(" FAIL ")[1].split()[1] for line in tested.stdout.splitlines() if " FAIL " in line}
+    assert named == {
+        "assert_staged_events_are_accounted_for",
+        "assert_identifier_has_one_person",
+        "assert_attempts_add_up",
+    }, tested.stdout
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,26 @@
     in one transaction. Rows that moved or vanished go with their component, so nothing is left behind.
 #}
 {% macro get_incremental_replace_affected_sql(arg_dict) %}
-    {% set target, columns = arg_dict["target_relation"], arg_dict["dest_columns"] | map(
-        attribute="quoted"
-    ) | join(", ") %}
-    {% set affected = "select component_id from timeline.affected_components" %}
-    {{ "delete from " ~ target ~ " where component_id in (" ~ affected ~ ");" }}
+    {{ _replace_rows(arg_dict, "component_id in (select component_id from timeline.affected_components)") }}
+{% endmacro %}
+
+
+{#
+    The same for the tables about identifiers: the rows of the identifiers this night touches (`unique_key` names the
+    columns that hold one). What no row says any more goes with them.
+#}
+{% macro get_incremental_replace_touched_sql(arg_dict) %}
+    {% set keys = [arg_dict["unique_key"]] if arg_dict["unique_key"] is string else arg_dict["unique_key"] %}
+    {% set touched = " in (select identifier from identity.touched_identifiers)" %}
+    {{ _replace_rows(arg_dict, keys | join(touched ~ " or ") ~ touched) }}
+{% endmacro %}
+
+
+{# Statements as text, which the formatter leaves alone. #}
+{% macro _replace_rows(arg_dict, condition) %}
+    {% set target = arg_dict["target_relation"] %}
+    {% set columns = arg_dict["dest_columns"] | map(attribute="quoted") | join(", ") %}
+    {{ "delete from " ~ target ~ " where " ~ condition ~ ";" }}
     {{
         (
             "insert into "
