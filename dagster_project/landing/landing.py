@@ -22,11 +22,11 @@ import pyarrow as pa
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
-from dagster_project.landing import ledger, parsing, readers, tokens
+from dagster_project.landing import ledger, readers, tokens
 from dagster_project.landing.backfill import backfill, backfill_texts
 from dagster_project.landing.contracts import TableContract
 from dagster_project.landing.parsing import literal, quoted
-from dagster_project.landing.passes import Engine, FileOfPass, path_available
+from dagster_project.landing.passes import Engine, FileOfPass, Pass, path_available
 from dagster_project.landing.readers import ChangedFile, Records, Snapshot, UnreadableFile
 from dagster_project.settings import Settings
 from dagster_project.warehouse import open_warehouse
@@ -151,7 +151,6 @@ def open_landing(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
         if fingerprint is None:
             ledger.set_fact(connection, ledger.KEY_FINGERPRINT, tokens.fingerprint_of(key))
         tokens.prepare_connection(connection, key=key)
-        connection.execute("set variable landing_now = ?", [datetime.now(UTC).replace(tzinfo=None)])
         yield connection
 
 
@@ -311,19 +310,8 @@ class _Landing:
         self.chunk_bytes = chunk_bytes
         self.report = LandingReport(source=contract.source, table=contract.table)
         ensure_tables(connection, contract)
-        # The vault and the Parquet reader have connections of their own, that work beside the main one.
-        self.vault_writer, self.reader = connection.cursor(), connection.cursor()
-        for cursor in (self.vault_writer, self.reader):
-            cursor.execute("set TimeZone = 'UTC'")
-        self.engine = Engine(
-            contract=contract,
-            connection=connection,
-            vault=self.vault_writer,
-            helper=ThreadPoolExecutor(max_workers=1),
-            shape=parsing.JsonShape.of(contract),
-            tokeniser=tokens.Tokeniser(connection),
-            has_suppressed=ledger.has_suppressed(connection),
-        )
+        self.engine = Engine.of(connection, contract)
+        self.reader = tokens.prepared_cursor(connection)
 
     # -- which files
 
@@ -332,7 +320,7 @@ class _Landing:
         try:
             waiting = self._new_files(paths)
             if waiting:
-                clear_orphans(self.vault_writer, self.contract)
+                clear_orphans(self.engine.vault, self.contract)
                 failpoint("landing.vault_cleared")
             while waiting:
                 batch, waiting = self._next_batch(waiting)
@@ -341,8 +329,7 @@ class _Landing:
                 failpoint("landing.after_batch")
                 waiting = self._without_repeated(waiting)
         finally:
-            self.engine.helper.shutdown()
-            self.vault_writer.close()
+            self.engine.close()
             self.reader.close()
         return self.report
 
@@ -501,7 +488,7 @@ class _Landing:
             self.landed[file.content_hash] = file.file_id
             self.report.files.append(FileReport.landed(file.path, file.counts))
         if len(landed) < len(batch):
-            clear_orphans(self.vault_writer, self.contract)
+            clear_orphans(self.engine.vault, self.contract)
         for file, reason in failures:
             self._failed(file.path, file.snapshot, file.content_hash, reason)
 
@@ -509,49 +496,50 @@ class _Landing:
         """Read the files and write their rows pass by pass; return the files that could be read."""
         landed: list[_File] = []
         pending: list[tuple[_File, Records]] = []
-        is_alone = len(batch) == 1
         for file in batch:
-            own: list[tuple[_File, Records]] = []
             try:
-                for header, records in self._records(file):
-                    for name in file.note_header(header, self.contract):
-                        self.drift.setdefault(name, file.file_id)
-                    own.append((file, records))
-                    if is_alone:
-                        self._write_pass(own)
-                        own = []
+                if len(batch) == 1:
+                    for run in read_ahead(self._passes(file)):
+                        self._write(run)
+                else:
+                    pending += [(file, records) for records in self._records(file)]
+                landed.append(file)
             except UnreadableFile as error:
                 failures.append((file, str(error)))
-                continue
             except ChangedFile:
                 self._left(file.path)
-                continue
-            pending += own
-            landed.append(file)
             if sum(r.records.nbytes for _, r in pending) >= self.chunk_bytes:
-                self._write_pass(pending)
+                self._write(self.engine.parse(pending))
                 pending = []
         if pending:
-            self._write_pass(pending)
+            self._write(self.engine.parse(pending))
         return landed
 
-    def _records(self, file: _File) -> Iterator[tuple[bytes | None, Records]]:
-        records = readers.read_records(
+    def _passes(self, file: _File) -> Iterator[Pass]:
+        """Parse a large file pass by pass, with the next chunk being read meanwhile."""
+        for records in read_ahead(self._records(file)):
+            yield self.engine.parse([(file, records)])
+
+    def _records(self, file: _File) -> Iterator[Records]:
+        """Read a file, noting what its header says."""
+        for header, records in readers.read_records(
             file.snapshot,
             to_json=lambda table: json_of_rows(self.reader, table),
             encoding=self.contract.encoding,
             chunk_bytes=self.chunk_bytes,
-        )
-        return records if _is_small(file) else read_ahead(records)
+        ):
+            for name in file.note_header(header, self.contract):
+                self.drift.setdefault(name, file.file_id)
+            yield records
 
-    def _write_pass(self, pending: list[tuple[_File, Records]]) -> None:
-        """Parse, judge and write some records, and count what became of them."""
-        counts, drift = self.engine.run(pending, loaded_at=self.loaded_at)
-        by_number = {file.number: file for file, _ in pending}
+    def _write(self, run: Pass) -> None:
+        """Write a pass, and count what became of its rows."""
+        counts = self.engine.write(run, loaded_at=self.loaded_at)
+        by_number = {file.number: file for file in run.files_of_pass if isinstance(file, _File)}
         for number, verdict, count in counts:
             by_number[number].counts[verdict] += count
-        for name in drift:
-            self.drift.setdefault(name, pending[0][0].file_id)
+        for name in run.drift:
+            self.drift.setdefault(name, run.files_of_pass[0].file_id)
 
     def _write_drift(self) -> None:
         """Report fields that the contract does not know, once each."""

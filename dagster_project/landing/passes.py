@@ -67,7 +67,9 @@ class Engine:
     Attributes
     ----------
     connection : duckdb.DuckDBPyConnection
-        Has the macros, an open transaction on the warehouse, and the temporary table `seen`.
+        Prepared, with an open transaction on the warehouse and the temporary table `seen`.
+    parser : duckdb.DuckDBPyConnection
+        A prepared cursor of it, that parses while the connection writes.
     vault : duckdb.DuckDBPyConnection
         Writes the vault: DuckDB cannot write two files in one transaction.
     helper : ThreadPoolExecutor
@@ -76,26 +78,47 @@ class Engine:
 
     contract: TableContract
     connection: duckdb.DuckDBPyConnection
+    parser: duckdb.DuckDBPyConnection
     vault: duckdb.DuckDBPyConnection
     helper: ThreadPoolExecutor
     shape: JsonShape
     tokeniser: tokens.Tokeniser
     has_suppressed: bool
 
-    def run(
-        self, pending: Sequence[tuple[FileOfPass, Records]], *, loaded_at: datetime, keeps_bytes: bool = True
-    ) -> tuple[list[tuple[int, str, int]], list[str]]:
-        """Parse, judge and write some records.
+    @classmethod
+    def of(cls, connection: duckdb.DuckDBPyConnection, contract: TableContract) -> Engine:
+        """Make the engine of a table on a prepared connection."""
+        parser, vault = tokens.prepared_cursor(connection), tokens.prepared_cursor(connection)
+        return cls(
+            contract=contract,
+            connection=connection,
+            parser=parser,
+            vault=vault,
+            helper=ThreadPoolExecutor(max_workers=1),
+            shape=JsonShape.of(contract),
+            tokeniser=tokens.Tokeniser(parser),
+            has_suppressed=ledger.has_suppressed(connection),
+        )
+
+    def close(self) -> None:
+        """Let go of the thread and the cursors."""
+        self.helper.shutdown()
+        self.parser.close()
+        self.vault.close()
+
+    def parse(self, pending: Sequence[tuple[FileOfPass, Records]]) -> Pass:
+        """Parse some records; may run in another thread than `write`."""
+        return Pass(self.parser, self.contract, shape=self.shape, tokeniser=self.tokeniser, pending=pending)
+
+    def write(self, run: Pass, *, loaded_at: datetime, keeps_bytes: bool = True) -> list[tuple[int, str, int]]:
+        """Judge the rows of a pass and write them to vault and warehouse.
 
         Returns
         -------
-        counts : list of (int, str, int)
+        list of (int, str, int)
             File number, verdict, and how many of its rows got it.
-        drift : list of str
-            Fields that the contract does not know.
         """
-        run = Pass(self.connection, self.contract, shape=self.shape, tokeniser=self.tokeniser)
-        drift = run.parse(pending)
+        run.connection = self.connection
         counts = run.judge(has_suppressed=self.has_suppressed)
         failpoint("landing.before_vault")
         found = run.for_vault()
@@ -107,8 +130,7 @@ class Engine:
             failpoint("landing.after_rows")
         finally:
             written.result()
-        counts += [(f.number, "quarantined", len(r.rejected)) for f, r in pending if r.rejected]
-        return counts, drift
+        return counts + run.rejected_counts
 
 
 def select_over(
@@ -147,7 +169,17 @@ def insert_over(
 
 
 class Pass:
-    """The rows of one pass: `parse`, `judge`, then `for_vault` and `write_rows`."""
+    """The rows of one pass, parsed and typed; then `judge`, `for_vault` and `write_rows`.
+
+    Attributes
+    ----------
+    files_of_pass : list of FileOfPass
+        The files that the records are from.
+    drift : list of str
+        Fields that the contract does not know.
+    rejected_counts : list of (int, str, int)
+        File number, `quarantined`, and how many of its records could not be read.
+    """
 
     def __init__(
         self,
@@ -156,14 +188,17 @@ class Pass:
         *,
         shape: JsonShape,
         tokeniser: tokens.Tokeniser,
+        pending: Sequence[tuple[FileOfPass, Records]],
     ) -> None:
         self.connection, self.contract, self.shape, self.tokeniser = connection, contract, shape, tokeniser
         self.parts: list[pa.Table] = []
+        self.files_of_pass = [file for file, _ in pending]
+        self.rejected_counts = [(f.number, "quarantined", len(r.rejected)) for f, r in pending if r.rejected]
+        self.drift = self._parse(pending)
 
     # -- records -> typed rows
 
-    def parse(self, pending: Sequence[tuple[FileOfPass, Records]]) -> list[str]:
-        """Make the typed rows; return the fields that the contract does not know."""
+    def _parse(self, pending: Sequence[tuple[FileOfPass, Records]]) -> list[str]:
         self.files = _files_table({f.number: f for f, _ in pending})
         self.records = _records_table([(f.number, r) for f, r in pending])
         self.rejected = _rejected_table([(f.number, *r) for f, records in pending for r in records.rejected])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pyarrow as pa
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
-from dagster_project.landing import ledger, parsing, readers, tokens
+from dagster_project.landing import ledger, readers
 from dagster_project.landing.contracts import TableContract
 from dagster_project.landing.landing import ensure_tables, open_landing
 from dagster_project.landing.passes import Engine, FileOfPass, path_available
@@ -158,22 +157,11 @@ class _Replay:
         report.tried = len(rows)
         if not rows:
             return report
-        vault, helper = self.connection.cursor(), ThreadPoolExecutor(max_workers=1)
-        vault.execute("set TimeZone = 'UTC'")
-        engine = Engine(
-            contract=contract,
-            connection=self.connection,
-            vault=vault,
-            helper=helper,
-            shape=parsing.JsonShape.of(contract),
-            tokeniser=tokens.Tokeniser(self.connection),
-            has_suppressed=ledger.has_suppressed(self.connection),
-        )
+        engine = Engine.of(self.connection, contract)
         try:
             self._land(engine, rows, report)
         finally:
-            helper.shutdown()
-            vault.close()
+            engine.close()
         self._forget_settled()
         return report
 
@@ -193,7 +181,7 @@ class _Replay:
                 "and quarantine.row_number = tried.row_number"
             )
             self.connection.unregister("tried")
-            counts, _ = engine.run(pending, loaded_at=loaded_at, keeps_bytes=False)
+            counts = engine.write(engine.parse(pending), loaded_at=loaded_at, keeps_bytes=False)
             by_number = {file.number: file for file, _ in pending}
             for number, verdict, count in counts:
                 setattr(report, verdict, getattr(report, verdict) + count)

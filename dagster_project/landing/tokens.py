@@ -10,6 +10,8 @@ import csv
 import hashlib
 import hmac
 import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -113,11 +115,32 @@ def fingerprint_of(key: bytes) -> str:
 def prepare_connection(connection: duckdb.DuckDBPyConnection, *, key: bytes) -> None:
     """Give a connection the key and the macros that the landing SQL is written in."""
     block = key.ljust(64, b"\0")
+    _install(
+        connection,
+        {
+            "inner_pad": bytes(b ^ 0x36 for b in block),
+            "outer_pad": bytes(b ^ 0x5C for b in block),
+            "row_pad": hmac.new(key, b"row key", hashlib.sha256).hexdigest(),
+            "landing_now": datetime.now(UTC).replace(tzinfo=None),
+        },
+    )
+
+
+def prepared_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Return a cursor that has the key and the macros of a prepared connection."""
+    names = ("inner_pad", "outer_pad", "row_pad", "landing_now")
+    listed = ", ".join(f"getvariable('{name}')" for name in names)
+    [values] = connection.execute(f"select {listed}").fetchall()
+    cursor = connection.cursor()
+    _install(cursor, dict(zip(names, values, strict=True)))
+    return cursor
+
+
+def _install(connection: duckdb.DuckDBPyConnection, variables: Mapping[str, object]) -> None:
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set arrow_lossless_conversion = true")  # a UUID stays one on its way through Arrow
-    connection.execute("set variable inner_pad = ?", [bytes(b ^ 0x36 for b in block)])
-    connection.execute("set variable outer_pad = ?", [bytes(b ^ 0x5C for b in block)])
-    connection.execute("set variable row_pad = ?", [hmac.new(key, b"row key", hashlib.sha256).hexdigest()])
+    for name, value in variables.items():
+        connection.execute(f"set variable {name} = ?", [value])
     trimmed = "trim(value, e' \\t\\r\\n')"
     for signature, body in {
         # HMAC-SHA256, its first 128 bits in hex.
