@@ -385,14 +385,14 @@ def typed_rows(contract: TableContract, *, fields: str) -> str:
         select * exclude ({", ".join(hidden)}),
             {f"case when _fault is null then case {' '.join(gone)} end end" if gone else "null::varchar"} as _gone,
             case when _missing is not null then _missing when _fault is not null then _fault
-                else coalesce(nullif(concat_ws('; ', {", ".join(reasons)}), ''), {time_reasons}) end as _reason
+                else coalesce(scrubbed(nullif(concat_ws('; ', {", ".join(reasons)}), '')), {time_reasons}) end as _reason
         from timed"""
 
 
 def readable(contract: TableContract, column: ColumnContract, value: str) -> str:
     """SQL for a value that everybody may read: URLs without their secrets, other texts without e-mails."""
     if column.url:
-        return f"stripped_url(present({value}))"
+        return f"stripped_url({value})"
     if column.data_type == "varchar" and column.name not in contract.key:  # two keys must not become one
         return f"without_emails({value})"
     cast = converted(column, value, timezone=contract.timezone)

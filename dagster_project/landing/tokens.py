@@ -157,7 +157,7 @@ def _install(connection: duckdb.DuckDBPyConnection, variables: Mapping[str, obje
         f"then regexp_replace(value, '{_quoted(_EMAIL)}', '[email]', 'g') "
         f"when value >= '!' then value when {trimmed} <> '' then value end",
         "scrubbed(value)": _scrub("value"),
-        "stripped_url(value)": _stripped_url("value"),
+        "stripped_url(value)": _stripped_url("value", trimmed),
     }.items():
         connection.execute(f"create or replace temp macro {signature} as {body}")
 
@@ -172,7 +172,7 @@ def _scrub(value: str) -> str:
     return value
 
 
-def _stripped_url(value: str) -> str:
+def _stripped_url(value: str, trimmed: str) -> str:
     """Scheme, host and path, with the campaign's query parameters alone.
 
     The branches test the whole URL, so that most are not taken apart and none twice.
@@ -187,7 +187,8 @@ def _stripped_url(value: str) -> str:
     return (
         f"case when contains({value}, '@') or contains({value}, '%40') "
         f"then regexp_replace({anonymous}, '{_quoted(_EMAIL)}', '[email]', 'g') "
-        f"when contains({value}, '?') or contains({value}, '#') then {stripped} else {value} end"
+        f"when contains({value}, '?') or contains({value}, '#') then {stripped} "
+        f"when {value} >= '!' then {value} when {trimmed} <> '' then {value} end"
     )
 
 
