@@ -385,7 +385,8 @@ def typed_rows(contract: TableContract, *, fields: str) -> str:
         select * exclude ({", ".join(hidden)}),
             {f"case when _fault is null then case {' '.join(gone)} end end" if gone else "null::varchar"} as _gone,
             case when _missing is not null then _missing when _fault is not null then _fault
-                else coalesce(scrubbed(nullif(concat_ws('; ', {", ".join(reasons)}), '')), {time_reasons}) end as _reason
+                else coalesce(scrubbed(nullif(concat_ws('; ', {", ".join(reasons)}), '')), {time_reasons})
+            end as _reason
         from timed"""
 
 
