@@ -269,7 +269,12 @@ class Pass:
             listed = ", ".join(quoted(c.name) for c in contract.columns if c.identifier)
             erased = "select list(identifier) from warehouse.ops.suppressed_identifiers"
             is_suppressed = f"coalesce(list_has_any([{listed}]::varchar[], ({erased})), false)"
-        nth = "row_number() over (partition by _file, _content order by _row)" if not contract.key else "1"
+        # Windows over every row are only worth it where a row comes twice.
+        repeats = select_over(
+            self.connection, "select 1 from typed group by _content having count(*) > 1 limit 1", typed=self.typed
+        ).num_rows
+        in_order = "row_number() over (partition by {} order by {})"
+        nth = in_order.format("_file, _content", "_row") if repeats and not contract.key else "1"
         before = (
             "(select count(*) from seen where seen._file = able._file and seen._content = able._content)"
             if not contract.key
@@ -281,7 +286,7 @@ class Pass:
         duplicate = "false"
         if contract.duplicates == "drop":
             duplicate = f"""
-                row_number() over (partition by _key order by _file, _row) > 1
+                {in_order.format("_key", "_file, _row") if repeats else "1"} > 1
                 or _key in (select _key from seen)
                 or _key in (
                     select _row_key from warehouse.raw.{contract.name} where _row_key in (select _key from keyed)
