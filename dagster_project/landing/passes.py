@@ -319,9 +319,14 @@ class Pass:
             verdicts=self.verdicts,
         )
         counts = verdicts.group_by(["_file", "verdict"]).aggregate([([], "count_all")]).to_pylist()
+        is_first = not repeats and (bool(contract.key) or not has_seen)
+        self.is_clean = is_first and all(row["verdict"] == "accepted" for row in counts)
         return [(row["_file"], row["verdict"], row["count_all"]) for row in counts]
 
     def _accepted(self) -> str:
+        if self.is_clean:
+            # Every row is accepted under its content as its key: nothing to look up.
+            return "(select *, _content as _key from typed) as typed join files on files._file = typed._file"
         return (
             "typed join verdicts on verdicts._file = typed._file and verdicts._row = typed._row "
             "and verdict = 'accepted' join files on files._file = typed._file"
