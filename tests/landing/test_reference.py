@@ -1,22 +1,16 @@
 """Published facts of real exports; skipped where the reference data is absent."""
 
-import os
 from pathlib import Path
-
-import pytest
 
 from dagster_project.landing.contracts import load_contracts
 from dagster_project.landing.landing import land_table
-from dagster_project.settings import PROJECT_ROOT, load_settings
+from dagster_project.settings import load_settings
 from dagster_project.warehouse import open_warehouse
-
-REFERENCE = Path(os.environ.get("THROUGHLINE_REFERENCE") or PROJECT_ROOT.parent / "shared" / "data")
+from tests.conftest import reference_data
 
 
 def test_online_retail_lands_with_its_published_facts(tmp_path: Path) -> None:
-    inbox = REFERENCE / "inbox"
-    if not (inbox / "online_retail").is_dir():
-        pytest.skip(f"no reference data in {REFERENCE}")
+    inbox = reference_data() / "inbox"
     settings = load_settings({"THROUGHLINE_DATA": str(tmp_path), "THROUGHLINE_INBOX": str(inbox)})
     contract = next(c for c in load_contracts() if c.name == "online_retail__lines")
     report = land_table(settings, contract)

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from dagster_project.settings import PROJECT_ROOT
 from dagster_project.warehouse import open_warehouse
+from tests.conftest import reference_data
 from tests.packs.conftest import Landed, land, stage
 
 Rows = Callable[[str], list[tuple[object, ...]]]
-REFERENCE = Path(os.environ.get("THROUGHLINE_REFERENCE") or PROJECT_ROOT.parent / "shared" / "data")
 SOURCES = ("online_retail", "ravenstack")
-
-pytestmark = pytest.mark.skipif(
-    not all((REFERENCE / "inbox" / source).is_dir() for source in SOURCES),
-    reason=f"the reference data is not at {REFERENCE}; THROUGHLINE_REFERENCE says where it is",
-)
 
 
 @pytest.fixture(scope="module")
 def landed(tmp_path_factory: pytest.TempPathFactory) -> Landed:
-    landed = land(tmp_path_factory.mktemp("reference") / "data", inbox=REFERENCE / "inbox", sources=SOURCES)
+    landed = land(tmp_path_factory.mktemp("reference") / "data", inbox=reference_data() / "inbox", sources=SOURCES)
     stage(landed)
     return landed
 
