@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from dagster_project.landing.contracts import load_contracts
 from dagster_project.landing.landing import land_table
 from dagster_project.settings import load_settings
