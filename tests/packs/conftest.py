@@ -22,7 +22,7 @@ from dagster_project.transform import build, prepare_manifest
 from dagster_project.warehouse import open_warehouse
 
 FIXTURES = Path(__file__).parent / "fixtures"
-PACKS = ("online_retail", "ravenstack", "segment", "stripe", "zendesk")
+PACKS = tuple(sorted(folder.name for folder in FIXTURES.iterdir()))
 KEY = bytes(range(32))
 
 
