@@ -152,11 +152,12 @@ def _need_inbox(settings: Settings) -> None:
 def _unknown_sources(settings: Settings) -> list[str]:
     from dagster_project.landing.contracts import load_contracts
     from dagster_project.landing.ledger import unknown_sources
+    from dagster_project.landing.misplaced import places_of_unknown
 
-    unknown = unknown_sources(settings, load_contracts())
-    if not unknown:
-        return []
-    return [f"Skipped, because no contract names them: {', '.join(unknown)}."]
+    contracts = load_contracts()
+    unknown = unknown_sources(settings, contracts)
+    skipped = [f"Skipped, because no contract names them: {', '.join(unknown)}."] if unknown else []
+    return skipped + places_of_unknown(settings, contracts)
 
 
 def _teller() -> Callable[[str], None]:
@@ -380,7 +381,7 @@ def _check_inbox(settings: Settings) -> str:
     if not settings.inbox.is_dir():
         return f"The inbox {settings.inbox} is not there yet; the first run fills it with the demo."
     unknown = _unknown_sources(settings)
-    return f"The inbox is {settings.inbox}." + (f" {unknown[0]}" if unknown else "")
+    return f"The inbox is {settings.inbox}." + "".join(f" {line}" for line in unknown)
 
 
 def _check_key(settings: Settings) -> str:

@@ -42,7 +42,7 @@ def landing_asset(contract: TableContract) -> dg.AssetsDefinition:
     )
     def land(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
         with open_landing(warehouse.settings) as connection:
-            report = land_table(warehouse.settings, contract, connection=connection)
+            report = land_table(warehouse.settings, contract, connection=connection, contracts=CONTRACTS)
             rows = connection.execute(f"select count(*) from warehouse.raw.{contract.name}").fetchall()[0][0]
             unbalanced = unbalanced_files(connection, contract)
         return dg.MaterializeResult(

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
-from dagster_project.landing import ledger, readers, tokens
+from dagster_project.landing import ledger, misplaced, readers, tokens
 from dagster_project.landing.backfill import backfill, backfill_texts
 from dagster_project.landing.contracts import TableContract
 from dagster_project.landing.parsing import literal, quoted
@@ -256,6 +256,7 @@ def land_table(
     contract: TableContract,
     *,
     connection: duckdb.DuckDBPyConnection | None = None,
+    contracts: Sequence[TableContract] = (),
     chunk_bytes: int = readers.CHUNK_BYTES,
 ) -> LandingReport:
     """Land every new file of one table.
@@ -268,6 +269,8 @@ def land_table(
         The table.
     connection : duckdb.DuckDBPyConnection, optional
         A connection from `open_landing`, to land several tables on; without it one is opened.
+    contracts : sequence of TableContract
+        All tables: a file that is an export of another one is refused.
     chunk_bytes : int
         Text per pass.
 
@@ -286,10 +289,12 @@ def land_table(
     files = ledger.inbox_files(settings, contract, suffixes=readers.SUFFIXES)
     if connection is None:
         with open_landing(settings) as opened:
-            report = _Landing(settings, contract, opened, chunk_bytes=chunk_bytes).land(files)
+            landing = _Landing(settings, contract, opened, contracts=contracts, chunk_bytes=chunk_bytes)
+            report = landing.land(files)
     else:
         with told_when_full(settings):
-            report = _Landing(settings, contract, connection, chunk_bytes=chunk_bytes).land(files)
+            landing = _Landing(settings, contract, connection, contracts=contracts, chunk_bytes=chunk_bytes)
+            report = landing.land(files)
     report.not_read = ledger.other_files(settings, contract, suffixes=readers.SUFFIXES)
     report.seconds = time.perf_counter() - started
     return report
@@ -304,10 +309,11 @@ class _Landing:
         contract: TableContract,
         connection: duckdb.DuckDBPyConnection,
         *,
+        contracts: Sequence[TableContract] = (),
         chunk_bytes: int = readers.CHUNK_BYTES,
     ) -> None:
         self.settings, self.contract, self.connection = settings, contract, connection
-        self.chunk_bytes = chunk_bytes
+        self.contracts, self.chunk_bytes = contracts, chunk_bytes
         self.report = LandingReport(source=contract.source, table=contract.table)
         ensure_tables(connection, contract)
         self.engine = Engine.of(connection, contract)
@@ -521,14 +527,27 @@ class _Landing:
             yield self.engine.parse([(file, records)])
 
     def _records(self, file: _File) -> Iterator[Records]:
-        """Read a file, noting what its header says."""
+        """Read a file, noting what its header says.
+
+        Raises
+        ------
+        UnreadableFile
+            If it cannot be read, or is an export of another table.
+        """
+        is_checked = False
         for header, records in readers.read_records(
             file.snapshot,
             to_json=lambda table: json_of_rows(self.reader, table),
             encoding=self.contract.encoding,
             chunk_bytes=self.chunk_bytes,
         ):
-            for name in file.note_header(header, self.contract):
+            new = file.note_header(header, self.contract)
+            if not is_checked and (header or len(records.records)):
+                misplaced.check(
+                    records, header=header, path=file.path, contract=self.contract, contracts=self.contracts
+                )
+                is_checked = True
+            for name in new:
                 self.drift.setdefault(name, file.file_id)
             yield records
 

@@ -157,6 +157,17 @@ def unknown_sources(settings: Settings, contracts: Iterable[TableContract]) -> l
     return [f"{source}/{table}" for source, table in inbox_folders(settings) if (source, table) not in contracted]
 
 
+def stray_files(settings: Settings, *, suffixes: tuple[str, ...]) -> list[str]:
+    """Return the exports that stand in no table's folder, in the inbox itself or right below a source: none is read."""
+    if not settings.inbox.is_dir():
+        return []
+    return sorted(
+        path.relative_to(settings.inbox).as_posix()
+        for path in (*settings.inbox.glob("*"), *settings.inbox.glob("[!.]*/*"))
+        if path.name.endswith(suffixes) and path.is_file() and not path.name.startswith(".")
+    )
+
+
 def inbox_files(settings: Settings, contract: TableContract, *, suffixes: tuple[str, ...]) -> list[Path]:
     """Return the files of one table, in order of their path; hidden ones are not exports."""
     inbox_folders(settings)  # a set but missing inbox is an error

@@ -20,7 +20,7 @@ def landed(tmp_path_factory):
     contracts = [contract for contract in load_contracts() if contract.source in SOURCES]
     prepare(settings, contracts)
     with open_landing(settings) as connection:
-        reports = [land_table(settings, contract, connection=connection) for contract in contracts]
+        reports = [land_table(settings, contract, connection=connection, contracts=contracts) for contract in contracts]
     return demo, reports
 
 

@@ -45,10 +45,11 @@ def land(data: Path, *, inbox: Path, sources: tuple[str, ...] = PACKS) -> Landed
     data.mkdir(parents=True)
     (data / "key").write_bytes(KEY)
     settings = load_settings({"THROUGHLINE_DATA": str(data), "THROUGHLINE_INBOX": str(inbox)})
-    contracts = [contract for contract in load_contracts() if contract.source in sources]
-    prepare(settings, load_contracts())
+    every = load_contracts()
+    contracts = [contract for contract in every if contract.source in sources]
+    prepare(settings, every)
     with open_landing(settings) as connection:
-        reports = {c.name: land_table(settings, c, connection=connection) for c in contracts}
+        reports = {c.name: land_table(settings, c, connection=connection, contracts=every) for c in contracts}
     return Landed(settings=settings, reports=reports)
 
 
