@@ -39,6 +39,7 @@ _TABLE_KEYS = {
     "available",
     "order_namespace",
     "ignore",
+    "pairs",
     "timezone",
     "encoding",
     "on_failure",
@@ -52,6 +53,7 @@ _COLUMN_KEYS = {
     "text",
     "url",
     "formats",
+    "time_zone",
     "states_present",
 }
 _PURPOSES = {"analytics", "marketing", "personalisation"}
@@ -80,7 +82,9 @@ class ColumnContract:
     url : bool
         Stripped of user info, fragment and private query parameters.
     formats : tuple of str
-        strptime formats of dates and timestamps, or `epoch` / `epoch_ms`; empty means ISO 8601.
+        strptime formats of dates and timestamps, or `epoch` / `epoch_ms` / `epoch_us`; empty means ISO 8601.
+    time_zone : bool
+        Holds the name of an IANA time zone; any other value is quarantined.
     states_present : bool
         Speaks of the day of the export, not of the event's time.
     """
@@ -96,6 +100,7 @@ class ColumnContract:
     text: bool = False
     url: bool = False
     formats: tuple[str, ...] = ()
+    time_zone: bool = False
     states_present: bool = False
 
     @property
@@ -120,6 +125,9 @@ class TableContract:
     available : tuple of (str, object)
         Ways to find `available_at`, tried in order: `("received", column)`,
         `("path_date", regex)`, `("delay_hours", hours)`, `("since", date)`.
+    pairs : tuple of str
+        Fields of a JSON line that are lists of `{key, value}`, as BigQuery exports them; columns name
+        what is in them as if they were objects, such as `event_params.page_location`.
     on_failure : str
         `warn` or `stop`: what a failed file means for publishing.
     """
@@ -137,6 +145,7 @@ class TableContract:
     available: tuple[tuple[str, Any], ...] = ()
     order_namespace: str | None = None
     ignore: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
     on_failure: str = "warn"
     timezone: str = "UTC"
     encoding: str | None = None
@@ -304,12 +313,23 @@ def _table(path: Path, source: Mapping[str, Any], table: Mapping[str, Any]) -> T
         available=_available(fault, inner.get("available"), times=times, known=known),
         order_namespace=inner.get("order_namespace"),
         ignore=tuple(str(p) for p in inner.get("ignore") or []),
+        pairs=_pairs(fault, inner.get("pairs") or [], columns=columns),
         on_failure=fault.choice("on_failure", settings.get("on_failure", "warn"), ("warn", "stop")),
         timezone=zone,
         encoding=None if encoding is None else str(encoding),
         consent_default=consent,
         path=path,
     )
+
+
+def _pairs(fault: _Fault, given: Any, *, columns: tuple[ColumnContract, ...]) -> tuple[str, ...]:
+    """Check the fields that are lists of keys and values: some column must read each of them."""
+    if not isinstance(given, list):
+        raise fault("pairs must be a list of fields")
+    for name in given:
+        if not any(c.path.startswith(f"{name}.") for c in columns):
+            raise fault(f"pairs names '{name}', of which no column reads anything")
+    return tuple(str(name) for name in given)
 
 
 def _available(fault: _Fault, given: Any, *, times: Mapping[str, str], known: Any) -> tuple[tuple[str, Any], ...]:
@@ -379,6 +399,9 @@ def _column(path: Path, table: str, column: Mapping[str, Any]) -> ColumnContract
         raise fault("an identifier, text or url must be varchar")
     if sum([identifier is not None, is_text, is_url]) > 1:
         raise fault("it can be only one of identifier, text and url")
+    is_zone = fault.flag(meta, "time_zone")
+    if is_zone and (data_type != "varchar" or identifier or is_text or is_url or fault.flag(meta, "personal")):
+        raise fault("a time_zone must be varchar, and none of identifier, text, url and personal")
     formats = meta.get("formats") or []
     if isinstance(formats, str):
         formats = [formats]
@@ -396,5 +419,6 @@ def _column(path: Path, table: str, column: Mapping[str, Any]) -> ColumnContract
         text=is_text,
         url=is_url,
         formats=tuple(str(f) for f in formats),
+        time_zone=is_zone,
         states_present=fault.flag(meta, "states_present"),
     )

@@ -13,6 +13,10 @@ from dagster_project.landing.tokens import normalised
 MAX_NEW_FIELDS = 200
 #: Nothing in an export happened before this.
 EARLIEST_EVENT = "2000-01-01"
+#: Formats of times that are numbers since 1970: how many microseconds one of them counts.
+EPOCH_UNITS = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+#: How BigQuery writes a list of keys and values; of the kinds of value one is given.
+VALUE_KINDS = ("string_value", "int_value", "double_value", "float_value")
 
 Path = tuple[str, ...]
 
@@ -81,6 +85,30 @@ class JsonShape:
             new = sorted(key for key in seen if key not in known)
             found += [path] if len(new) > MAX_NEW_FIELDS else [(*path, key) for key in new]
         return sorted(p for p in found if not any(p[:n] in found for n in range(len(p))))
+
+
+def json_paired(contract: TableContract, *, records: str) -> str:
+    """SQL for JSON records whose lists of keys and values (`pairs`) have become objects of the same name.
+
+    A field that is no list, or has an entry without a key, stays as it is: `json_fields` finds it at fault.
+    """
+    structure = literal(json.dumps([{"key": "VARCHAR", "value": dict.fromkeys(VALUE_KINDS, "VARCHAR")}]))
+    value = f"coalesce({', '.join(f'pair.value.{kind}' for kind in VALUE_KINDS)})"
+    objects = []
+    for name in contract.pairs:
+        field = f"json_extract(valid, {literal(json_path((name,)))})"
+        pairs = f"from_json({field}, {structure})"
+        members = f"list_transform({pairs}, lambda pair: to_json(pair.key) || ':' || to_json({value}))"
+        faults = f"list_filter({pairs}, lambda pair: pair.key is null)"
+        objects.append(
+            f"case when json_type({field}) = 'ARRAY' and len({faults}) = 0 "
+            f"then {literal(json.dumps(name) + ':{')} || array_to_string({members}, ',') || '}}' end"
+        )
+    patch = f"'{{' || concat_ws(',', {', '.join(objects)}) || '}}'"
+    return f"""
+        select _file, _row,
+            case when json_type(valid) = 'OBJECT' then json_merge_patch(valid, {patch})::varchar else record end as record
+        from (select *, case when json_valid(record) then record end as valid from {records})"""
 
 
 def json_shapes(shape: JsonShape, *, records: str) -> str:
@@ -314,9 +342,9 @@ def _instant(column: ColumnContract, given: str, *, timezone: str) -> str:
 
     ways = []
     for text in column.formats:
-        if text in ("epoch", "epoch_ms"):
-            factor = 1_000_000 if text == "epoch" else 1_000
-            ways.append(f"make_timestamp((try_cast({given} as double) * {factor})::bigint)")
+        if text in EPOCH_UNITS:
+            microseconds = f"try_cast({given} as double) * {EPOCH_UNITS[text]}"
+            ways.append(f"make_timestamp(try_cast({microseconds} as bigint))")
         elif "%z" in text:
             ways.append(f"try_strptime({given}, {literal(text)})::timestamp")
         else:
@@ -334,6 +362,10 @@ def _instant(column: ColumnContract, given: str, *, timezone: str) -> str:
 
 def misfit(column: ColumnContract, value: str, converted_name: str) -> list[str]:
     """SQL for the reason when a given value does not fit its type; nothing for a type that takes any."""
+    if column.time_zone:
+        is_unknown = f"present({value}) not in (select name from pg_timezone_names())"
+        told = f"{literal(column.name + ': ')} || '''' || scrubbed(left({value}, 60)) || ''' is no IANA time zone'"
+        return [f"case when {is_unknown} then {told} end"]
     if column.data_type == "varchar":
         return []
     wanted = _WANTED[column.data_type.split("(")[0]]

@@ -234,6 +234,10 @@ class Pass:
 
     def _add_json(self, json_lines: list[tuple[FileOfPass, Records]]) -> list[str]:
         read = _records_table([(f.number, r) for f, r in json_lines])
+        if self.contract.pairs:
+            read = select_over(
+                self.connection, parsing.json_paired(self.contract, records="fields_read"), fields_read=read
+            )
         shapes = select_over(self.connection, parsing.json_shapes(self.shape, records="fields_read"), fields_read=read)
         seen = parsing.SeenShapes.of(self.shape, shapes.column("keys").to_pylist())
         looks_for_nul = any(r.has_escaped_nul for _, r in json_lines)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -330,6 +331,80 @@ def test_broken_json_rows_are_quarantined_and_the_rest_land(shop: Shop) -> None:
         8: "received_at: 'receivedAt' is required but missing or blank",
         9: "the row is no JSON object with fields",
     }
+
+
+def test_lists_of_keys_and_values_are_read_as_objects(shop: Shop) -> None:
+    """As BigQuery exports them, with the empty kinds of value or without, numbers as text or as numbers."""
+    columns = [
+        *EVENT_COLUMNS,
+        {"name": "page", "landing": {"from": "params.page", "url": True}},
+        {"name": "visit", "data_type": "bigint", "landing": {"from": "params.visit"}},
+        {"name": "price", "data_type": "decimal(18,2)", "landing": {"from": "params.price"}},
+    ]
+    full = {"string_value": None, "int_value": None, "float_value": None, "double_value": None}
+    lists: list[object] = [
+        [
+            {"key": "page", "value": {"string_value": 'https://shop.example/"x"?q=1#top'}},
+            {"key": "visit", "value": {"int_value": "1767225600000001"}},
+            {"key": "price", "value": {"double_value": 12.5}},
+            {"key": "mood", "value": {"string_value": "good"}},
+            {"key": "color", "value": full},
+        ],
+        [
+            {"key": "visit", "value": full | {"int_value": 2}},
+            {"key": "price", "value": full | {"float_value": 3.25}},
+        ],
+        [],
+        None,
+        {"page": "/"},
+        [{"value": {"string_value": "nobody's"}}],
+        "page=/",
+        [{"key": "visit", "value": {"string_value": "second"}}],
+    ]
+    rows = [event(n, params=given) for n, given in enumerate(lists)]
+    shop.put("a.jsonl", "\n".join([*(json.dumps(row) for row in rows), json.dumps(rows[0])[:-1]]))
+    report = shop.land(shop.contract(columns=columns, landing=EVENTS | {"pairs": ["params"]}))
+    assert report.drift == ["params.mood"]
+    assert shop.rows("select id, page, visit, price from raw.shop__events order by id") == [
+        ("e0", 'https://shop.example/"x"', 1767225600000001, Decimal("12.50")),
+        ("e1", None, 2, Decimal("3.25")),
+        ("e2", None, None, None),
+        ("e3", None, None, None),
+        ("e4", "/", None, None),
+    ]
+    assert shop.rows(
+        "select row_number, extra ->> '$.params.mood' from vault.shop__events where extra is not null"
+    ) == [(1, "good")]
+    assert shop.reasons() == [
+        (6, "params: the contract reads an object here, the row has something else"),
+        (7, "params: the contract reads an object here, the row has something else"),
+        (8, "visit: 'second' is not a whole number"),
+        (9, "the row is not valid JSON"),
+    ]
+
+
+def test_name_of_no_time_zone_is_quarantined(shop: Shop) -> None:
+    columns = [*EVENT_COLUMNS, {"name": "zone", "landing": {"time_zone": True}}]
+    zones = ["Asia/Kolkata", "", "Mars/Base", "+05:30"]
+    shop.put("a.jsonl", [event(n, zone=zone) for n, zone in enumerate(zones)])
+    shop.land(shop.contract(columns=columns))
+    assert shop.rows("select zone from raw.shop__events order by id") == [("Asia/Kolkata",), (None,)]
+    assert shop.reasons() == [(3, "zone: 'Mars/Base' is no IANA time zone"), (4, "zone: '+05:30' is no IANA time zone")]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("epoch", 1), ("epoch_ms", 1000), ("epoch_us", 1_000_000)])
+def test_times_in_numbers_since_1970_are_read_and_impossible_ones_quarantined(
+    shop: Shop, unit: str, factor: int
+) -> None:
+    columns = [c for c in EVENT_COLUMNS if c["name"] != "occurred_at"]
+    columns.append(
+        {"name": "occurred_at", "data_type": "timestamp", "landing": {"from": "timestamp", "formats": [unit]}}
+    )
+    given = [1767607200 * factor, str(1767607200 * factor), 1e300, -1e300, "soon"]
+    shop.put("a.jsonl", [event(n, timestamp=value) for n, value in enumerate(given)])
+    shop.land(shop.contract(columns=columns))
+    assert shop.rows("select distinct occurred_at from raw.shop__events") == [(datetime(2026, 1, 5, 10),)]
+    assert [(row, reason.split(":")[0]) for row, reason in shop.reasons()] == [(n, "occurred_at") for n in (3, 4, 5)]
 
 
 def test_reasons_show_no_personal_value(shop: Shop) -> None:
