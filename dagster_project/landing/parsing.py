@@ -107,7 +107,9 @@ def json_paired(contract: TableContract, *, records: str) -> str:
     patch = f"'{{' || concat_ws(',', {', '.join(objects)}) || '}}'"
     return f"""
         select _file, _row,
-            case when json_type(valid) = 'OBJECT' then json_merge_patch(valid, {patch})::varchar else record end as record
+            case when json_type(valid) <> 'OBJECT' or valid is null then record
+                else json_merge_patch(valid, {patch})::varchar
+            end as record
         from (select *, case when json_valid(record) then record end as valid from {records})"""
 
 

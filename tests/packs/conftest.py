@@ -53,17 +53,25 @@ def land(data: Path, *, inbox: Path, sources: tuple[str, ...] = PACKS) -> Landed
     return Landed(settings=settings, reports=reports)
 
 
-def stage(landed: Landed) -> None:
-    """Build the packs' staging views and run their tests: one run of dbt."""
+def stage(landed: Landed, *, packs: tuple[str, ...] = PACKS, as_of: datetime = datetime(2999, 12, 31)) -> None:
+    """Build packs' staging views and run their tests: one run of dbt."""
     nodes = json.loads(prepare_manifest().read_text())["nodes"]
+    shared = {"event_taxonomy", "channel_rules", "spend", "assert_spend_adds_up"}
     ours = {
         name
         for name, node in nodes.items()
-        if node["name"] == "event_taxonomy" or node["original_file_path"].split("/")[2:3] in [[pack] for pack in PACKS]
+        if node["name"] in shared or node["original_file_path"].split("/")[2:3] in [[pack] for pack in packs]
     }
-    night = Night(
+    results = build(landed.settings, night=whole_night(as_of), nodes=sorted(ours))
+    assert [result for result in results if not result.is_built] == []
+    assert {result.unique_id for result in results} == ours
+
+
+def whole_night(as_of: datetime) -> Night:
+    """The frame of a night that builds everything anew."""
+    return Night(
         run_id="test",
-        as_of=datetime(2999, 12, 31),
+        as_of=as_of,
         loaded_until=datetime(2999, 12, 31),
         previous_as_of=datetime(1900, 1, 1),
         previous_loaded_at=datetime(1900, 1, 1),
@@ -71,9 +79,6 @@ def stage(landed: Landed) -> None:
         is_full_build=True,
         reason="a test",
     )
-    results = build(landed.settings, night=night, nodes=sorted(ours))
-    assert [result for result in results if not result.is_built] == []
-    assert {result.unique_id for result in results} == ours
 
 
 def copied(folder: Path, *, is_broken: bool) -> Path:

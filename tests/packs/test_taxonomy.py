@@ -39,6 +39,7 @@ def test_everything_staged_is_classified(rows: Rows) -> None:
     staged = {
         (pack, name)
         for pack in PACKS
+        if (DBT_DIR / "models" / "staging" / pack / f"stg_{pack}__events.sql").exists()
         for (name,) in rows(f"select distinct event_name from staging.stg_{pack}__events")
     }
     assert {pair for pair in staged - known if pair[0] not in defaults} == set()

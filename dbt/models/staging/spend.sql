@@ -1,0 +1,1 @@
+{{ union_canonical("spend", [ref("stg_google_ads__spend")]) }}
