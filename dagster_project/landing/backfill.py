@@ -33,7 +33,7 @@ def backfill(connection: duckdb.DuckDBPyConnection, contract: TableContract, new
             continue
         if column.identifier:
             pattern = tokens.blocked_patterns().get(column.identifier)
-            plain = tokens.normalised(column.identifier, f"given({value})")
+            plain = parsing.identifying(column, value)
             wanted = tokens.token(column.identifier, namespace=column.namespace, value=plain, blocked_pattern=pattern)
         elif column.text:
             wanted = f"case when present({value}) is not null then {tokens.text_id(column.name, key='_row_key')} end"

@@ -49,6 +49,7 @@ _COLUMN_KEYS = {
     "required",
     "identifier",
     "namespace",
+    "first_of",
     "personal",
     "text",
     "url",
@@ -75,6 +76,8 @@ class ColumnContract:
         A row without a value is quarantined; a file without the column wholly so.
     identifier, namespace : str or None
         Identifier type and namespace; the value becomes a token.
+    first_of : str or None
+        What separates the identifiers of a list, whose first one counts, such as `;`.
     personal : bool
         The readable value is kept in the vault only.
     text : bool
@@ -96,6 +99,7 @@ class ColumnContract:
     required: bool = False
     identifier: str | None = None
     namespace: str | None = None
+    first_of: str | None = None
     personal: bool = False
     text: bool = False
     url: bool = False
@@ -389,6 +393,11 @@ def _column(path: Path, table: str, column: Mapping[str, Any]) -> ColumnContract
             raise fault(f"{identifier} needs a namespace in lower case, such as the source's name")
     elif namespace is not None:
         raise fault("a namespace needs an identifier")
+    first_of = meta.get("first_of")
+    if first_of is not None and identifier is None:
+        raise fault("first_of needs an identifier")
+    if first_of is not None and not (isinstance(first_of, str) and re.fullmatch(r"[^\w\s]", first_of)):
+        raise fault(f"first_of is '{first_of}' but must be the mark between the identifiers, such as ';'")
     data_type = str(column.get("data_type") or "varchar").lower()
     if not _DATA_TYPE.fullmatch(data_type):
         raise fault(
@@ -415,6 +424,7 @@ def _column(path: Path, table: str, column: Mapping[str, Any]) -> ColumnContract
         required=fault.flag(meta, "required"),
         identifier=identifier,
         namespace=namespace,
+        first_of=first_of,
         personal=fault.flag(meta, "personal"),
         text=is_text,
         url=is_url,

@@ -393,7 +393,7 @@ def typed_rows(contract: TableContract, *, fields: str) -> str:
     for position, column in enumerate(contract.columns):
         value, name = f"f{position}", quoted(column.name)
         if column.identifier:
-            values.append(f"{normalised(column.identifier, f'given({value})')} as {name}")
+            values.append(f"{identifying(column, value)} as {name}")
         elif column.text:
             values.append(f"scrubbed(present({value})) as {quoted('_text_' + column.name)}")
         elif not column.personal:
@@ -422,6 +422,14 @@ def typed_rows(contract: TableContract, *, fields: str) -> str:
                 else coalesce(scrubbed(nullif(concat_ws('; ', {", ".join(reasons)}), '')), {time_reasons})
             end as _reason
         from timed"""
+
+
+def identifying(column: ColumnContract, value: str) -> str:
+    """SQL for the normalised value that a column's token is made of."""
+    if column.first_of:
+        mark = literal(column.first_of)
+        value = f"split_part(ltrim({value}, {mark} || ' '), {mark}, 1)"
+    return normalised(column.identifier or "", f"given({value})")
 
 
 def readable(contract: TableContract, column: ColumnContract, value: str) -> str:

@@ -72,6 +72,8 @@ def test_wrong_table_settings_are_one_sentence(
         ({"name": "x", "landing": {"identifier": "email", "namespace": "app"}}, "takes no namespace"),
         ({"name": "x", "landing": {"identifier": "passport"}}, "identifier is 'passport'"),
         ({"name": "x", "landing": {"namespace": "app"}}, "a namespace needs an identifier"),
+        ({"name": "x", "landing": {"first_of": ";"}}, "first_of needs an identifier"),
+        ({"name": "x", "landing": {"identifier": "email", "first_of": "and"}}, "first_of is 'and' but must be"),
         ({"name": "x", "data_type": "bigint", "landing": {"url": True}}, "must be varchar"),
         ({"name": "x", "landing": {"url": True, "text": True}}, "only one of identifier, text and url"),
         ({"name": "x", "landing": {"formats": ["%d"]}}, "formats are for a date or timestamp"),

@@ -627,6 +627,26 @@ def test_junk_values_get_tokens_that_never_link_and_blanks_none(shop: Shop) -> N
     ]
 
 
+def test_first_of_a_list_of_identifiers_becomes_the_token(shop: Shop) -> None:
+    columns = [
+        {"name": "customers", "landing": {"from": "Customers"}},
+        {
+            "name": "customer",
+            "landing": {"from": "Customers", "identifier": "user_id", "namespace": "shop", "first_of": ";"},
+        },
+    ]
+    contract = shop.contract("lines", columns=columns, landing={"available": {"since": "2026-01-01"}})
+    shop.put("x.csv", 'Customers,No\n"c1;c2",1\n; c1 ;c2,2\nc1,3\n;,4\n', "lines")
+    shop.land(contract)
+    first = token(shop.settings.key_file.read_bytes(), "user_id", "shop", "c1")
+    assert shop.rows("select customers, customer from raw.shop__lines order by _row_number") == [
+        ("c1;c2", first),
+        ("; c1 ;c2", first),
+        ("c1", first),
+        (";", None),
+    ]
+
+
 def test_no_readable_person_outside_the_vault(shop: Shop) -> None:
     secret = "zoe.secret@private.example"
     shop.put(
