@@ -46,7 +46,7 @@ def staged(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, tupl
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("source", ["ravenstack", "stripe", "zendesk"])
+@pytest.mark.parametrize("source", ["hubspot", "ravenstack", "sendgrid", "stripe", "zendesk"])
 def test_rows_in_any_order_end_in_the_same_events(
     copied_warehouse: duckdb.DuckDBPyConnection, source: str, seed: int
 ) -> None:

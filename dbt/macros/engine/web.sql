@@ -45,3 +45,13 @@
 {% macro url_first_path_part(url) %}
     nullif(regexp_extract({{ url }}, '^[a-zA-Z]+://[^/?#]+/([^/?#]+)', 1), '')
 {% endmacro %}
+
+
+{# The value of a parameter of a URL's query, decoded; null without one. #}
+{% macro url_parameter(url, name) %}
+    case
+        when {{ url }} like '%{{ name }}=%'
+        then
+            nullif(url_decode(replace(regexp_extract({{ url }}, '[?&]{{ name }}=([^&#]*)', 1), '+', ' ')), '')
+    end
+{% endmacro %}

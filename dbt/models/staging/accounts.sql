@@ -1,1 +1,1 @@
-{{ union_canonical("accounts", [ref("stg_ravenstack__accounts")]) }}
+{{ union_canonical("accounts", [ref("stg_hubspot__accounts"), ref("stg_ravenstack__accounts")]) }}

@@ -2,9 +2,11 @@
     union_canonical(
         "events",
         [
+            ref("stg_hubspot__events"),
             ref("stg_online_retail__events"),
             ref("stg_ravenstack__events"),
             ref("stg_segment__events"),
+            ref("stg_sendgrid__events"),
             ref("stg_stripe__events"),
             ref("stg_zendesk__events"),
         ],

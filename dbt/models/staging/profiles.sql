@@ -1,6 +1,11 @@
 {{
     union_canonical(
         "profiles",
-        [ref("stg_segment__profiles"), ref("stg_stripe__profiles"), ref("stg_zendesk__profiles")],
+        [
+            ref("stg_hubspot__profiles"),
+            ref("stg_segment__profiles"),
+            ref("stg_stripe__profiles"),
+            ref("stg_zendesk__profiles"),
+        ],
     )
 }}
