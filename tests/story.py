@@ -15,6 +15,8 @@ from pathlib import Path
 
 import duckdb
 
+# The day in the name of each table's file, where it is not the last but one.
+EXPORTED = {"zendesk/tickets": "2026-03-10"}
 BROWSER = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
 )
@@ -112,11 +114,69 @@ class Story:
     def track(self, event: str, when: datetime, **fields: object) -> None:
         self.call("track", when, event=event, **fields)  # type: ignore[arg-type]
 
+    def invoice(
+        self, user: str, when: datetime, *, invoice: str, amount: int, reason: str = "subscription_cycle"
+    ) -> None:
+        """A paid invoice, over cents of a dollar, as the payment provider exports it."""
+        paid = int(when.timestamp())
+        self.lines["stripe/invoices"].append(
+            {
+                "id": invoice,
+                "object": "invoice",
+                "created": paid,
+                "customer": f"cus_{user}",
+                "customer_email": f"{user}@example.com",
+                "currency": "usd",
+                "amount_paid": amount,
+                "amount_due": amount,
+                "total": amount,
+                "billing_reason": reason,
+                "status": "paid",
+                "metadata": {"user_id": user},
+                "status_transitions": {"paid_at": paid},
+                "subscription": None if reason == "manual" else f"sub_{user}",
+            }
+        )
+
+    def refund(self, user: str, when: datetime, *, charge: str, amount: int) -> None:
+        """A charge that was paid back whole, over cents of a dollar."""
+        refunded = int(when.timestamp())
+        self.lines["stripe/charges"].append(
+            {
+                "id": charge,
+                "object": "charge",
+                "created": refunded - 86400,
+                "customer": f"cus_{user}",
+                "currency": "usd",
+                "amount": amount,
+                "amount_refunded": amount,
+                "refunded": True,
+                "refunds": {"data": [{"id": f"re_{charge}", "amount": amount, "created": refunded}]},
+                "status": "succeeded",
+                "metadata": {"user_id": user},
+            }
+        )
+
+    def ticket(self, requester: int, when: datetime, *, ticket: int) -> None:
+        """A ticket that nobody has answered."""
+        self.lines["zendesk/tickets"].append(
+            {
+                "id": ticket,
+                "requester_id": requester,
+                "created_at": iso(when),
+                "updated_at": iso(when),
+                "status": "new",
+                "via": {"channel": "web"},
+                "description": "Where do I find my plans?",
+            }
+        )
+
     def write(self, inbox: Path) -> None:
         for table, rows in self.lines.items():
             folder = inbox / table
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "2026-03-30.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            day = EXPORTED.get(table, "2026-03-30")
+            (folder / f"{day}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def tell() -> Story:
@@ -170,25 +230,7 @@ def tell() -> Story:
         message="kim-subscribes",
         properties={"invoice_id": "in_kim", "revenue": 49.0, "currency": "USD"},
     )
-    paid = int(at("7 10:00:05").timestamp())
-    story.lines["stripe/invoices"].append(
-        {
-            "id": "in_kim",
-            "object": "invoice",
-            "created": paid,
-            "customer": "cus_kim",
-            "customer_email": "kim@example.com",
-            "currency": "usd",
-            "amount_paid": 4900,
-            "amount_due": 4900,
-            "total": 4900,
-            "billing_reason": "subscription_create",
-            "status": "paid",
-            "metadata": {"user_id": "kim"},
-            "status_transitions": {"paid_at": paid},
-            "subscription": "sub_kim",
-        }
-    )
+    story.invoice("kim", at("7 10:00:05"), invoice="in_kim", amount=4900, reason="subscription_create")
 
     # Where people come from, and who is no person.
     for number, entry in enumerate(ENTRIES):
@@ -203,6 +245,7 @@ def tell() -> Story:
         story.page(at("10 11:00") + timedelta(seconds=second), device="dev-fast", message=f"fast {second}")
 
     _trials(story)
+    _other_journeys(story)
     return story
 
 
@@ -238,6 +281,64 @@ def _trials(story: Story) -> None:
     does("sven", "Trial Started", "2 10:00")
     story.track("Trial Started", at("1 00:00") - timedelta(days=10), device="dev-tara", user="tara")
     does("tara", "Trial Started", "21 00:00")
+
+
+def _other_journeys(story: Story) -> None:
+    """Attempts at onboarding, checkout, renewal, returns, advocacy and support, each with its own people."""
+
+    def does(user: str, event: str, clock: str, **fields: object) -> None:
+        story.track(event, at(clock), device=f"dev-{user}", user=user, **fields)
+
+    # Onboarding, window 14 days. Omar is through on the second day; Pia's window has passed; Quin's has not.
+    does("omar", "Signed Up", "1 10:00")
+    does("omar", "Onboarding Step Viewed", "1 10:01", properties={"step": "profile"})
+    does("omar", "Profile Completed", "1 10:05")
+    does("omar", "Project Created", "1 10:20")
+    does("omar", "Onboarding Step Viewed", "1 10:30", properties={"step": "import"})
+    does("omar", "Plan Imported", "1 11:00")
+    does("omar", "Feature Used", "2 09:00")
+    does("omar", "Teammate Invited", "2 10:00")
+    does("pia", "Signed Up", "10 10:00")
+    does("pia", "Profile Completed", "10 10:05")
+    does("quin", "Signed Up", "20 10:00")
+
+    # Checkout, window 1 day. Cara gives up after entering her card and is back two days later to buy a pack.
+    does("cara", "Checkout Started", "12 10:00")
+    does("cara", "Checkout Step Viewed", "12 10:01", properties={"step": 1})
+    does("cara", "Checkout Step Completed", "12 10:02", properties={"step": 1})
+    does("cara", "Payment Info Entered", "12 10:05", properties={"step": 2})
+    does("cara", "Form Error", "12 10:06", properties={"form": "payment", "error_code": "card_declined"})
+    does("cara", "Checkout Started", "14 10:00")
+    does("cara", "Order Completed", "14 10:10", properties={"order_id": "pack-1", "revenue": 29, "currency": "USD"})
+    # A pack that is billed on an invoice of its own renews nothing.
+    story.invoice("cara", at("14 10:11"), invoice="in_pack", amount=2900, reason="manual")
+
+    # Returns, window 30 days. Cara's money comes back; Rolf is refused; Ruth is waiting.
+    does("cara", "Return Requested", "16 09:00", properties={"order_id": "pack-1", "reason": "not needed"})
+    does("cara", "Return Approved", "17 09:00", properties={"order_id": "pack-1"})
+    story.refund("cara", at("18 09:00"), charge="ch_cara", amount=2900)
+    does("rolf", "Return Requested", "11 10:00")
+    does("rolf", "Return Rejected", "13 10:00")
+    does("ruth", "Return Requested", "20 10:00")
+
+    # Renewal, window 38 days; February has 28. Rita pays month after month: each payment ends one attempt and
+    # starts the next. Stan cancels. Tom's next payment never came.
+    story.invoice(
+        "rita", at("1 10:00") - timedelta(days=40), invoice="in_r1", amount=1900, reason="subscription_create"
+    )
+    story.invoice("rita", at("1 10:00") - timedelta(days=9), invoice="in_r2", amount=1900)
+    does("rita", "Feature Used", "10 08:00")
+    story.invoice("rita", at("20 10:00"), invoice="in_r3", amount=1900)
+    story.invoice("stan", at("1 10:00"), invoice="in_s1", amount=1900, reason="subscription_create")
+    does("stan", "Subscription Cancelled", "9 10:00", properties={"subscription_id": "sub_stan"})
+    story.invoice("tom", at("1 10:00") - timedelta(days=20), invoice="in_t1", amount=1900, reason="subscription_create")
+
+    # Advocacy, window 90 days: Rita sends a referral, after a webinar.
+    does("rita", "Webinar Attended", "22 10:00")
+    does("rita", "Referral Sent", "25 10:00")
+
+    # Support, window 14 days; but the desk's last export is of 10 March. Of Wanda's ticket it could no longer tell.
+    story.ticket(1, at("5 10:00"), ticket=1)
 
 
 class Told:

@@ -1,4 +1,4 @@
-"""Attempts and stages, worked out by hand from the trials of ``tests/story.py``."""
+"""Attempts and stages, worked out by hand from ``tests/story.py``."""
 
 import math
 
@@ -9,12 +9,13 @@ from tests.story import Told
 WEEK = "2026-03-09"
 
 
-def attempts_of(told: Told, user: str) -> list[tuple]:
+def attempts_of(told: Told, user: str, journey: str = "trial_to_paid") -> list[tuple]:
     return told.rows(
         """
         select started_at::varchar, ended_at::varchar, status, last_stage from published.journey_attempts
-        where journey = 'trial_to_paid' and person_id = ? order by started_at
+        where journey = ? and person_id = ? order by started_at
         """,
+        journey,
         told.person(user),
     )
 
@@ -115,3 +116,131 @@ def test_steps_fold_touches_of_one_touchpoint_and_say_when_they_end(told: Told) 
         (4, "Checkout", "2026-03-11 10:00:00", "2026-03-11 10:30:00", 1),
         (5, "Paying", "2026-03-11 10:30:00", "2026-03-11 10:30:00", 1),
     ]
+
+
+def test_onboarding_ends_with_first_use(told: Told) -> None:
+    assert attempts_of(told, "omar", "onboarding") == [
+        ("2026-03-01 10:00:00", "2026-03-02 09:00:00", "converted", "Activated")
+    ]
+    assert attempts_of(told, "pia", "onboarding") == [
+        ("2026-03-10 10:00:00", "2026-03-24 10:00:00", "lost", "Profile completed")
+    ]
+    assert attempts_of(told, "quin", "onboarding") == [("2026-03-20 10:00:00", None, "open", "Signed up")]
+
+
+def test_onboarding_that_began_with_a_trial_ends_with_it(told: Told) -> None:
+    assert attempts_of(told, "mona", "onboarding") == [
+        ("2026-03-08 18:29:59", "2026-03-09 10:00:00", "lost", "Signed up")
+    ]
+
+
+def test_onboarding_passes_its_steps_in_order(told: Told) -> None:
+    """Signed up at 10:00, profile after 5 min, project 15 min later, plan 40 min later, first use 22 h later."""
+    assert told.rows(
+        """
+        select steps.stage, min(steps.entered_at)::varchar
+        from published.journey_steps as steps inner join published.journey_attempts as attempts using (attempt_id)
+        where attempts.journey = 'onboarding' and attempts.person_id = ?
+        group by steps.stage, steps.stage_order order by steps.stage_order
+        """,
+        told.person("omar"),
+    ) == [
+        ("Signed up", "2026-03-01 10:00:00"),
+        ("Profile completed", "2026-03-01 10:05:00"),
+        ("First project", "2026-03-01 10:20:00"),
+        ("Plan imported", "2026-03-01 11:00:00"),
+        ("Activated", "2026-03-02 09:00:00"),
+    ]
+
+
+def test_checkout_left_for_a_day_is_lost_where_it_stood(told: Told) -> None:
+    assert attempts_of(told, "cara", "checkout") == [
+        ("2026-03-12 10:00:00", "2026-03-13 10:00:00", "lost", "Payment entered"),
+        ("2026-03-14 10:00:00", "2026-03-14 10:10:00", "converted", "Bought"),
+    ]
+    assert attempts_of(told, "paul", "checkout") == [
+        ("2026-03-09 10:10:00", "2026-03-10 10:10:00", "lost", "Checkout started")
+    ]
+
+
+def test_checkout_of_a_pack_is_worth_what_was_paid(told: Told) -> None:
+    assert told.rows(
+        "select value_amount::varchar, value_currency from published.journey_attempts "
+        "where journey = 'checkout' and status = 'converted' and person_id = ?",
+        told.person("cara"),
+    ) == [("29.00", "USD")]
+
+
+def test_step_of_a_checkout_stands_in_its_properties(told: Told) -> None:
+    assert told.rows(
+        "select event, properties ->> 'step' from timeline.customer_events "
+        "where person_id = ? and event like 'checkout_step%' order by occurred_at",
+        told.person("cara"),
+    ) == [("checkout_step_viewed", "1"), ("checkout_step_completed", "1")]
+
+
+def test_return_ends_with_the_money_or_the_refusal(told: Told) -> None:
+    assert attempts_of(told, "cara", "returns") == [
+        ("2026-03-16 09:00:00", "2026-03-18 09:00:00", "converted", "Refunded")
+    ]
+    assert attempts_of(told, "rolf", "returns") == [("2026-03-11 10:00:00", "2026-03-13 10:00:00", "lost", "Requested")]
+    assert attempts_of(told, "ruth", "returns") == [("2026-03-20 10:00:00", None, "open", "Requested")]
+
+
+def test_payment_that_ends_one_renewal_starts_the_next(told: Told) -> None:
+    # 40 and 9 days before 1 March are 20 January and 20 February.
+    assert attempts_of(told, "rita", "renewal") == [
+        ("2026-01-20 10:00:00", "2026-02-20 10:00:00", "converted", "Renewed"),
+        ("2026-02-20 10:00:00", "2026-03-20 10:00:00", "converted", "Renewed"),
+        ("2026-03-20 10:00:00", None, "open", "Month paid"),
+    ]
+
+
+def test_renewal_is_lost_by_cancelling_or_by_not_paying(told: Told) -> None:
+    # 38 days from 9 February end on 19 March.
+    assert attempts_of(told, "stan", "renewal") == [
+        ("2026-03-01 10:00:00", "2026-03-09 10:00:00", "lost", "Month paid")
+    ]
+    assert attempts_of(told, "tom", "renewal") == [("2026-02-09 10:00:00", "2026-03-19 10:00:00", "lost", "Month paid")]
+
+
+def test_payment_that_two_renewals_share_is_a_touch_of_both(told: Told) -> None:
+    assert told.rows(
+        """
+        select attempts.started_at::varchar, count(*), min(steps.stage_order), max(steps.stage_order)
+        from journeys.attempt_events as steps inner join journeys.attempts as attempts using (attempt_id)
+        where attempts.journey = 'renewal' and attempts.person_id = ? group by 1 order by 1
+        """,
+        told.person("rita"),
+    ) == [
+        # Two payments; a feature between the second and the third; a webinar and a referral after that.
+        ("2026-01-20 10:00:00", 2, 1, 3),
+        ("2026-02-20 10:00:00", 3, 1, 3),
+        ("2026-03-20 10:00:00", 3, 1, 1),
+    ]
+
+
+def test_invoice_of_no_subscription_renews_nothing(told: Told) -> None:
+    assert attempts_of(told, "cara", "renewal") == []
+
+
+def test_advocacy_ends_with_a_recommendation(told: Told) -> None:
+    assert attempts_of(told, "rita", "advocacy") == [
+        ("2026-01-20 10:00:00", "2026-03-25 10:00:00", "converted", "Recommends")
+    ]
+    assert attempts_of(told, "stan", "advocacy") == [("2026-03-01 10:00:00", "2026-03-09 10:00:00", "lost", "Bought")]
+    assert attempts_of(told, "cara", "advocacy") == [("2026-03-14 10:10:00", None, "open", "Bought")]
+
+
+def test_window_does_not_close_after_the_source_of_successes_fell_silent(told: Told) -> None:
+    """The ticket of 5 March would be lost on the 19th; but the desk's last export is of the 10th in UTC.
+
+    Its rows were known by the end of that day, which in India is the 11th: until its end the desk was watched.
+    """
+    assert told.rows(
+        "select started_at::varchar, ended_at, status from published.journey_attempts "
+        "where journey = 'support_resolution'"
+    ) == [("2026-03-05 10:00:00", None, "open")]
+    assert told.rows(
+        "select watched_until_at::varchar from journeys.watched_journeys where journey = 'support_resolution'"
+    ) == [("2026-03-11 18:30:00",)]

@@ -4,9 +4,7 @@
 with
     spans as (select * from {{ ref("attempt_spans") }} where {{ in_affected_component() }}),
 
-    stages as (
-        select journey, stage_order, {{ split_to_rows("events") }} as event from {{ ref("journey_stages") }}
-    ),
+    stages as (select * from {{ ref("stage_events") }}),
 
     {# What the journeys name is a touch even where the taxonomy names no touchpoint. #}
     named_events as (
@@ -86,12 +84,8 @@ with
         left join
             stages
             on inside.journey = stages.journey
-            and inside.event = stages.event
-            and not exists (
-                select 1
-                from last_stages
-                where last_stages.journey = stages.journey and last_stages.stage_order = stages.stage_order
-            )
+            and not stages.is_last
+            and {{ is_named_event("inside", "stages") }}
         group by all
     ),
 

@@ -25,7 +25,7 @@ with recursive
             roles.is_failure,
             row_number() over in_order as position
         from {{ ref("customer_events") }} as events
-        inner join {{ ref("journey_roles") }} as roles on events.event = roles.event
+        inner join {{ ref("journey_roles") }} as roles on {{ is_named_event("events", "roles") }}
         where
             events.person_id is not null
             and events.traffic_class in ('human', 'unknown')

@@ -54,7 +54,8 @@ with
                 when spans.deadline_at <= journeys.watched_until_at
                 then spans.deadline_at
             end as ended_at,
-            journeys.watched_until_at,
+            {# Where nobody watches, for no time at all. #}
+            coalesce(journeys.watched_until_at, spans.started_at) as watched_until_at,
             coalesce(touches.last_stage_order, 1) as last_stage_order,
             coalesce(touches.first_channel, 'other') as first_channel,
             coalesce(touches.touch_count, 0) as touch_count,

@@ -1,33 +1,34 @@
 with
     journeys as (select * from {{ ref("journeys") }}),
 
-    starts as (select journey, {{ split_to_rows("start_events") }} as event from journeys),
+    starts as (select journey, {{ split_to_rows("start_events") }} as item from journeys),
 
-    successes as (select journey, {{ split_to_rows("success_events") }} as event from journeys),
+    successes as (select journey, {{ split_to_rows("success_events") }} as item from journeys),
 
-    failures as (select journey, {{ split_to_rows("failure_events") }} as event from journeys),
+    failures as (select journey, {{ split_to_rows("failure_events") }} as item from journeys),
 
     roles as (
-        select journey, event, true as is_start, false as is_success, false as is_failure
+        select journey, item, true as is_start, false as is_success, false as is_failure
         from starts
         union all
-        select journey, event, false, true, false
+        select journey, item, false, true, false
         from successes
         union all
-        select journey, event, false, false, true
+        select journey, item, false, false, true
         from failures
     ),
 
     final as (
         select
             journey,
-            event,
+            {{ named_event("item") }} as event,
+            {{ least_rating("item") }} as least_rating,
             bool_or(is_start) as is_start,
             bool_or(is_success) as is_success,
             bool_or(is_failure) as is_failure
         from roles
-        where event <> ''
-        group by journey, event
+        where item <> ''
+        group by journey, item
     )
 
 select *

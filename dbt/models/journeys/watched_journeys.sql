@@ -1,29 +1,43 @@
 {#
     Until when a journey was watched: the last day on which a source that tells of its successes delivered
-    anything. After that nobody can say that an attempt failed, however long ago it was; so it stays open.
+    anything. After that nobody can say that an attempt failed, however long ago it was; so it stays open. While no
+    source has told of a success, those that could by the taxonomy count; where none could, nobody watches.
 #}
 with
-    events as (select source, event, available_at from {{ ref("customer_events") }}),
+    told as (
+        select source, event, max(available_at) as last_available_at
+        from {{ ref("customer_events") }}
+        group by source, event
+    ),
 
-    successes as (select journey, event from {{ ref("journey_roles") }} where is_success),
+    successes as (select distinct journey, event from {{ ref("journey_roles") }} where is_success),
 
     sources as (
         select
             source,
-            {{ day_start_utc("cast(" ~ local_time("max(available_at)") ~ " as date) + 1") }}
+            {{ day_start_utc("cast(" ~ local_time("max(last_available_at)") ~ " as date) + 1") }}
             as watched_until_at
-        from events
+        from told
         group by source
     ),
 
     tellers as (
-        select distinct successes.journey, events.source
+        select successes.journey, told.source, true as has_told
         from successes
-        inner join (select distinct source, event from events) as events on successes.event = events.event
+        inner join told on successes.event = told.event
+        union
+        select successes.journey, taxonomy.source, false
+        from successes
+        inner join {{ ref("event_taxonomy") }} as taxonomy on successes.event = taxonomy.event
     ),
 
     last_told as (
-        select tellers.journey, max(sources.watched_until_at) as watched_until_at
+        select
+            tellers.journey,
+            coalesce(
+                max(case when tellers.has_told then sources.watched_until_at end),
+                max(sources.watched_until_at)
+            ) as watched_until_at
         from tellers
         inner join sources on tellers.source = sources.source
         group by tellers.journey
@@ -32,7 +46,10 @@ with
     final as (
         select
             journeys.journey,
-            least({{ as_of() }}, coalesce(last_told.watched_until_at, {{ as_of() }})) as watched_until_at
+            case
+                when last_told.watched_until_at is not null
+                then least({{ as_of() }}, last_told.watched_until_at)
+            end as watched_until_at
         from {{ ref("journeys") }} as journeys
         left join last_told on journeys.journey = last_told.journey
     )

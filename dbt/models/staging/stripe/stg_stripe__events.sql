@@ -141,6 +141,11 @@ with
                     paid_invoices.billing_reason = 'subscription_cycle'
                     and paid_invoices.settled_at = trial_subscriptions.first_paid_at
                 then 'invoice.paid.first'
+                {# Of no subscription: nothing is renewed by it. #}
+                when
+                    paid_invoices.billed_subscription_id is null
+                    and paid_invoices.billing_reason not like 'subscription%'
+                then 'invoice.paid.once'
                 else 'invoice.paid'
             end as event_name,
             paid_invoices.settled_at as occurred_at,
