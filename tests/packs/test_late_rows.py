@@ -45,13 +45,8 @@ def staged(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, tupl
     return {row[0]: (row[1:-1], row[-1]) for row in rows}
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("source", ["hubspot", "ravenstack", "sendgrid", "stripe", "zendesk"])
-def test_rows_in_any_order_end_in_the_same_events(
-    copied_warehouse: duckdb.DuckDBPyConnection, source: str, seed: int
-) -> None:
-    connection = copied_warehouse
-    everything = {key: event for key, (event, _) in staged(connection, source).items()}
+def arrivals(connection: duckdb.DuckDBPyConnection, source: str, *, seed: int) -> Iterator[datetime]:
+    """Take a source's raw rows away and let them come again in a random order; yield when each came."""
     tables = [
         name
         for (name,) in connection.execute(
@@ -66,8 +61,6 @@ def test_rows_in_any_order_end_in_the_same_events(
             (table, *row) for row in connection.execute(f"select _file_id, _row_number from waiting_{table}").fetchall()
         ]
     random.Random(seed).shuffle(waiting)
-
-    before: dict[str, tuple[Event, datetime]] = {}
     for step, (table, file_id, row_number) in enumerate(waiting, start=1):
         now = START + timedelta(minutes=step)
         connection.execute(
@@ -77,9 +70,47 @@ def test_rows_in_any_order_end_in_the_same_events(
             """,
             [now, file_id, row_number],
         )
+        yield now
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("source", ["hubspot", "ravenstack", "sendgrid", "stripe", "zendesk"])
+def test_rows_in_any_order_end_in_the_same_events(
+    copied_warehouse: duckdb.DuckDBPyConnection, source: str, seed: int
+) -> None:
+    connection = copied_warehouse
+    everything = {key: event for key, (event, _) in staged(connection, source).items()}
+    before: dict[str, tuple[Event, datetime]] = {}
+    for now in arrivals(connection, source, seed=seed):
         after = staged(connection, source)
         assert before.keys() <= after.keys()
         changed = {key for key, (event, _) in after.items() if key not in before or before[key][0] != event}
         assert all(after[key][1] == now for key in changed), changed
         before = after
     assert {key: event for key, (event, _) in before.items()} == everything
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("source", ["hubspot", "segment", "sendgrid"])
+def test_rows_in_any_order_end_in_the_same_consents(
+    copied_warehouse: duckdb.DuckDBPyConnection, source: str, seed: int
+) -> None:
+    """All answers of an identifier are read again as soon as one of them is newly loaded."""
+    connection = copied_warehouse
+
+    def answers() -> dict[str, tuple[list[object], datetime]]:
+        rows = connection.execute(f"""
+            select identifier, list_sort(list((purpose, is_granted, said_at))), max(_loaded_at)
+            from staging.stg_{source}__consents group by identifier
+        """).fetchall()
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    everything = {identifier: said for identifier, (said, _) in answers().items()}
+    before: dict[str, tuple[list[object], datetime]] = {}
+    for now in arrivals(connection, source, seed=seed):
+        after = answers()
+        assert before.keys() <= after.keys()
+        changed = {key for key, (said, _) in after.items() if key not in before or before[key][0] != said}
+        assert all(after[key][1] == now for key in changed), changed
+        before = after
+    assert {identifier: said for identifier, (said, _) in before.items()} == everything
