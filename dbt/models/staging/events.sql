@@ -3,8 +3,11 @@
         "events",
         [
             ref("stg_hubspot__events"),
+            ref("stg_nps__events"),
             ref("stg_online_retail__events"),
+            ref("stg_pos__events"),
             ref("stg_ravenstack__events"),
+            ref("stg_reviews__events"),
             ref("stg_segment__events"),
             ref("stg_sendgrid__events"),
             ref("stg_stripe__events"),

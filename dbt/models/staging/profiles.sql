@@ -3,6 +3,8 @@
         "profiles",
         [
             ref("stg_hubspot__profiles"),
+            ref("stg_nps__profiles"),
+            ref("stg_pos__profiles"),
             ref("stg_segment__profiles"),
             ref("stg_stripe__profiles"),
             ref("stg_zendesk__profiles"),

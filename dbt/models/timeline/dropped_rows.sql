@@ -53,7 +53,16 @@ with
         from {{ ref("stg_google_ads__left_out") }}
         union all
         select source, source_table, reason, row_count
+        from {{ ref("stg_nps__left_out") }}
+        union all
+        select source, source_table, reason, row_count
+        from {{ ref("stg_pos__left_out") }}
+        union all
+        select source, source_table, reason, row_count
         from {{ ref("stg_ravenstack__left_out") }}
+        union all
+        select source, source_table, reason, row_count
+        from {{ ref("stg_reviews__left_out") }}
         union all
         select source, source_table, reason, row_count
         from {{ ref("stg_zendesk__left_out") }}
