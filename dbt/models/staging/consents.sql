@@ -1,6 +1,11 @@
 {{
     union_canonical(
         "consents",
-        [ref("stg_hubspot__consents"), ref("stg_segment__consents"), ref("stg_sendgrid__consents")],
+        [
+            ref("stg_ga4__consents"),
+            ref("stg_hubspot__consents"),
+            ref("stg_segment__consents"),
+            ref("stg_sendgrid__consents"),
+        ],
     )
 }}

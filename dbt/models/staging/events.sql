@@ -2,6 +2,7 @@
     union_canonical(
         "events",
         [
+            ref("stg_ga4__events"),
             ref("stg_hubspot__events"),
             ref("stg_nps__events"),
             ref("stg_online_retail__events"),
