@@ -92,25 +92,25 @@ def json_paired(contract: TableContract, *, records: str) -> str:
 
     A field that is no list, or has an entry without a key, stays as it is: `json_fields` finds it at fault.
     """
-    structure = literal(json.dumps([{"key": "VARCHAR", "value": dict.fromkeys(VALUE_KINDS, "VARCHAR")}]))
+    entry = {"key": "VARCHAR", "value": dict.fromkeys(VALUE_KINDS, "VARCHAR")}
+    structure = literal(json.dumps({name: [entry] for name in contract.pairs}))
     value = f"coalesce({', '.join(f'pair.value.{kind}' for kind in VALUE_KINDS)})"
     objects = []
     for name in contract.pairs:
-        field = f"json_extract(valid, {literal(json_path((name,)))})"
-        pairs = f"from_json({field}, {structure})"
+        pairs = f"_lists.{quoted(name)}"
         members = f"list_transform({pairs}, lambda pair: to_json(pair.key) || ':' || to_json({value}))"
-        faults = f"list_filter({pairs}, lambda pair: pair.key is null)"
         objects.append(
-            f"case when json_type({field}) = 'ARRAY' and len({faults}) = 0 "
+            f"case when len(list_filter({pairs}, lambda pair: pair.key is null)) = 0 "
             f"then {literal(json.dumps(name) + ':{')} || array_to_string({members}, ',') || '}}' end"
         )
-    patch = f"'{{' || concat_ws(',', {', '.join(objects)}) || '}}'"
     return f"""
         select _file, _row,
-            case when json_type(valid) <> 'OBJECT' or valid is null then record
-                else json_merge_patch(valid, {patch})::varchar
-            end as record
-        from (select *, case when json_valid(record) then record end as valid from {records})"""
+            case when _objects = '' then record else json_merge_patch(record, '{{' || _objects || '}}')::varchar end
+                as record
+        from (
+            select _file, _row, record, concat_ws(',', {", ".join(objects)}) as _objects
+            from (select *, try(json_transform(record, {structure})) as _lists from {records})
+        )"""
 
 
 def json_shapes(shape: JsonShape, *, records: str) -> str:
