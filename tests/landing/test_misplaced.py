@@ -109,7 +109,7 @@ def test_reason_counts_the_fields(shop: Shop) -> None:
 def test_no_sample_is_refused_by_its_own_table_or_taken_for_a_third() -> None:
     wrong = []
     for path in FILES:
-        own = path.parent.relative_to(SAMPLES).as_posix()
+        own = "/".join(path.relative_to(SAMPLES).parts[:2])
         header, records = next(misplaced.first_records(path, encoding=CONTRACTS[own].encoding))
         for table, contract in CONTRACTS.items():
             reason = ""
