@@ -91,7 +91,7 @@ def test_rows_in_any_order_end_in_the_same_events(
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("source", ["hubspot", "segment", "sendgrid"])
+@pytest.mark.parametrize("source", ["ga4", "hubspot", "segment", "sendgrid"])
 def test_rows_in_any_order_end_in_the_same_consents(
     copied_warehouse: duckdb.DuckDBPyConnection, source: str, seed: int
 ) -> None:
