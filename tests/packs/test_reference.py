@@ -11,7 +11,7 @@ from tests.conftest import reference_data
 from tests.packs.conftest import Landed, land, stage
 
 Rows = Callable[[str], list[tuple[object, ...]]]
-SOURCES = ("online_retail", "ravenstack")
+SOURCES = ("complete_journey", "online_retail", "ravenstack")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,12 @@ def facts(landed: Landed) -> Iterator[Rows]:
 
 def test_nothing_is_quarantined_dropped_or_unknown(landed: Landed) -> None:
     files = [file for report in landed.reports.values() for file in report.files]
-    assert sum(file.rows_in for file in files) == sum(file.accepted for file in files) == 541_909 + 33_100
+    assert sum(file.rows_in for file in files) == 541_909 + 33_100 + 293_054
+    # The file of coupons says 4,872 of its 116,204 rows twice.
+    assert {table: r.count("duplicates") for table, r in landed.reports.items() if r.count("duplicates")} == {
+        "complete_journey__coupons": 4_872
+    }
+    assert sum(file.rows_in - file.accepted for file in files) == 4_872
     assert [report.drift for report in landed.reports.values() if report.drift] == []
 
 
@@ -121,3 +126,56 @@ def test_ravenstack_events(facts: Rows) -> None:
     assert facts("""
         select count(distinct user_id) from staging.stg_ravenstack__events where event_name = 'Account Churned'
     """) == [(352,)]
+
+
+def test_complete_journey_rows(facts: Rows) -> None:
+    assert facts("select count(*), count(distinct household_id) from raw.complete_journey__demographics") == [
+        (801, 801)
+    ]
+    assert facts("""
+        select count(*), count(distinct household_id), count(distinct campaign_id) from raw.complete_journey__campaigns
+    """) == [(6_589, 1_559, 27)]
+    assert facts("select count(*) from raw.complete_journey__campaign_descriptions") == [(27,)]
+    assert facts("select count(*), count(distinct household_id) from raw.complete_journey__coupon_redemptions") == [
+        (2_102, 410)
+    ]
+    assert facts("select count(*), count(distinct household_id) from raw.complete_journey__transactions") == [
+        (75_000, 2_377)
+    ]
+    # No sale stands in two households' or two stores' baskets, and each basket names a product once.
+    assert facts("""
+        select count(*) from (
+            select 1 from raw.complete_journey__transactions group by basket_id
+            having count(distinct (household_id, store_id, sold_at)) > 1 or count(*) > count(distinct product_id)
+        )
+    """) == [(0,)]
+
+
+def test_complete_journey_events(facts: Rows) -> None:
+    assert facts("""
+        select event_name, count(*), count(distinct event_key), count(distinct crm_id), count(distinct utm_campaign)
+        from staging.stg_complete_journey__events group by event_name order by event_name
+    """) == [
+        ("Campaign Sent", 6_589, 6_589, 1_559, 27),
+        ("Coupon Redeemed", 2_102, 2_102, 410, 0),
+        ("Order Placed", 47_243, 47_243, 2_377, 0),
+    ]
+    assert facts("select count(*), count(distinct crm_id) from staging.stg_complete_journey__profiles") == [(801, 801)]
+    assert facts("select count(*) from staging.stg_complete_journey__left_out") == [(0,)]
+    # Sold for 233,935.24 dollars, of which manufacturers' coupons paid 1,356.71.
+    assert facts("""
+        select cast(sum(revenue) as varchar), min(occurred_at)::varchar, max(occurred_at)::varchar
+        from staging.stg_complete_journey__events where event_name = 'Order Placed'
+    """) == [("232578.53", "2017-01-01 12:30:27", "2018-01-01 03:47:38")]
+
+
+def test_complete_journey_times_are_utc(facts: Rows) -> None:
+    # Read as UTC, the sample is of 2017 in New York and no sale falls into the hour that was skipped there.
+    assert facts("""
+        select min(here)::date::varchar, max(here)::date::varchar,
+            count(*) filter (here >= '2017-03-12 02:00' and here < '2017-03-12 03:00')
+        from (
+            select timezone('America/New_York', timezone('UTC', occurred_at)) as here
+            from staging.stg_complete_journey__events where event_name = 'Order Placed'
+        )
+    """) == [("2017-01-01", "2017-12-31", 0)]

@@ -3,6 +3,7 @@
         "events",
         [
             ref("stg_ga4__events"),
+            ref("stg_complete_journey__events"),
             ref("stg_hubspot__events"),
             ref("stg_nps__events"),
             ref("stg_online_retail__events"),

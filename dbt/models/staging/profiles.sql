@@ -3,6 +3,7 @@
         "profiles",
         [
             ref("stg_ga4__profiles"),
+            ref("stg_complete_journey__profiles"),
             ref("stg_hubspot__profiles"),
             ref("stg_nps__profiles"),
             ref("stg_pos__profiles"),

@@ -50,6 +50,9 @@ with
 
     left_out as (
         select source, source_table, reason, row_count
+        from {{ ref("stg_complete_journey__left_out") }}
+        union all
+        select source, source_table, reason, row_count
         from {{ ref("stg_google_ads__left_out") }}
         union all
         select source, source_table, reason, row_count
