@@ -1,8 +1,9 @@
 """Tell whose export a file is that was put under another table.
 
-A file fits a contract when it has all required columns and the contract names or ignores most of its fields. One that
-does not fit its own belongs to another contract when it has all of that one's required columns, and that one names or
-ignores at least half of the file's fields and a quarter of them more than its own does.
+A file fits a contract when it has all required columns and the contract names or ignores more than three quarters of
+its fields. One that does not fit its own belongs to another contract when it has all of that one's required columns,
+and that one names or ignores at least half of its fields and a quarter of them more than its own does; where the file
+lacks what its own requires, naming or ignoring all of them is enough.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Fields:
 
     def fit(self, contract: TableContract) -> bool:
         """Whether they can be those of an export that a contract describes."""
-        return self.has_required(contract) and 2 * self.known_to(contract) > len(self.names)
+        return self.has_required(contract) and self.known_to(contract) > (1 - LEAST_LEAD) * len(self.names)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,12 +114,15 @@ def guess(fields: Fields, contracts: Iterable[TableContract], *, own: TableContr
         The table under which it was put.
     """
     total = len(fields.names)
-    least = max(LEAST_SHARE * total, LEAST_LEAD * total + (fields.known_to(own) if own else 0), 1)
-    fits = [
-        Guess(contract=contract, known=known, total=total)
-        for contract in contracts
-        if contract != own and fields.has_required(contract) and (known := fields.known_to(contract)) >= least
-    ]
+    own_known, lacks = (fields.known_to(own), not fields.has_required(own)) if own else (0, True)
+    fits = []
+    for contract in contracts:
+        if contract == own or not total or not fields.has_required(contract):
+            continue
+        known = fields.known_to(contract)
+        is_better = known >= own_known + LEAST_LEAD * total or (lacks and known == total)
+        if known >= LEAST_SHARE * total and is_better:
+            fits.append(Guess(contract=contract, known=known, total=total))
     return max(fits, key=lambda g: (g.known, sum(c.required for c in g.contract.columns)), default=None)
 
 
