@@ -40,7 +40,7 @@ PAIRS = [
 
 
 def sample(table: str) -> Path:
-    return next(f for f in FILES if f.parent == SAMPLES / table)
+    return next(f for f in FILES if f.is_relative_to(SAMPLES / table))
 
 
 def put_as(shop: Shop, file: Path, *, kind: str, table: str) -> Path:
