@@ -6,6 +6,7 @@ run looks at it as of the end of 31 March. Each person is there for one rule.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import hmac
 import json
@@ -17,6 +18,7 @@ import duckdb
 
 # The day in the name of each table's file, where it is not the last but one.
 EXPORTED = {"zendesk/tickets": "2026-03-10"}
+SPREADSHEETS = {"hubspot/contacts"}
 BROWSER = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
 )
@@ -157,6 +159,35 @@ class Story:
             }
         )
 
+    def mail(self, event: str, when: datetime, *, address: str, user: str | None = None) -> None:
+        """What happened to an e-mail, as the mailing service posts it."""
+        lines = self.lines["sendgrid/events"]
+        lines.append(
+            {
+                "email": address,
+                "timestamp": int(when.timestamp()),
+                "event": event,
+                "sg_event_id": f"mail-{len(lines)}",
+                "sg_message_id": f"message-{address}",
+                "asm_group_id": 1,
+                "user_id": user,
+            }
+        )
+
+    def contact(self, user: str, changed: datetime, *, record: int, is_unsubscribed: bool) -> None:
+        """A contact of the CRM, created on 1 March."""
+        self.lines["hubspot/contacts"].append(
+            {
+                "Record ID": record,
+                "Email": f"{user}@example.com",
+                "External user ID": user,
+                "Marketing contact status": "Marketing contact",
+                "Unsubscribed from all email": "Yes" if is_unsubscribed else "No",
+                "Create Date": "2026-03-01 09:00",
+                "Last Modified Date": f"{changed:%Y-%m-%d %H:%M}",
+            }
+        )
+
     def ticket(self, requester: int, when: datetime, *, ticket: int) -> None:
         """A ticket that nobody has answered."""
         self.lines["zendesk/tickets"].append(
@@ -176,7 +207,13 @@ class Story:
             folder = inbox / table
             folder.mkdir(parents=True, exist_ok=True)
             day = EXPORTED.get(table, "2026-03-30")
-            (folder / f"{day}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+            if table in SPREADSHEETS:
+                with (folder / f"{day}.csv").open("w", newline="") as file:
+                    writer = csv.DictWriter(file, rows[0])
+                    writer.writeheader()
+                    writer.writerows(rows)
+            else:
+                (folder / f"{day}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def tell() -> Story:
@@ -246,6 +283,7 @@ def tell() -> Story:
 
     _trials(story)
     _other_journeys(story)
+    _answers(story)
     return story
 
 
@@ -339,6 +377,37 @@ def _other_journeys(story: Story) -> None:
 
     # Support, window 14 days; but the desk's last export is of 10 March. Of Wanda's ticket it could no longer tell.
     story.ticket(1, at("5 10:00"), ticket=1)
+
+
+def _answers(story: Story) -> None:
+    """Who allowed what, and took it back where; and who came how far."""
+    everything = {"Analytics": True, "Advertising": True, "Personalization": True}
+
+    # Ines leaves the mailing list; her browser goes on repeating what she once told the banner.
+    story.page(at("5 10:00"), device="dev-ines", user="ines", consent=everything, message="ines-before")
+    story.mail("delivered", at("6 08:00"), address="ines@example.com", user="ines")
+    story.mail("unsubscribe", at("12 10:00"), address="ines@example.com")
+    story.page(at("13 10:00"), device="dev-ines", user="ines", consent=everything, message="ines-after")
+    # Jon leaves it and comes back.
+    story.mail("delivered", at("2 08:00"), address="jon@example.com", user="jon")
+    story.page(at("7 10:00"), device="dev-jon", user="jon", consent={"Advertising": True}, message="jon-before")
+    story.mail("group_unsubscribe", at("8 10:00"), address="jon@example.com")
+    story.page(at("10 10:00"), device="dev-jon", user="jon", message="jon-between")
+    story.mail("group_resubscribe", at("12 10:00"), address="jon@example.com")
+    story.page(at("14 10:00"), device="dev-jon", user="jon", message="jon-after")
+    # Lars tells the sales people. Maud is a record in the CRM and nothing else.
+    story.page(at("14 10:00"), device="dev-lars", user="lars", consent=everything, message="lars-before")
+    story.contact("lars", at("15 09:00"), record=1, is_unsubscribed=True)
+    story.page(at("16 10:00"), device="dev-lars", user="lars", consent=everything, message="lars-after")
+    story.contact("maud", at("1 09:00"), record=2, is_unsubscribed=False)
+
+    # Vera cancels and is back with a pack three days later.
+    story.invoice("vera", at("1 10:00"), invoice="in_v1", amount=1900, reason="subscription_create")
+    for event, clock, properties in (
+        ("Subscription Cancelled", "5 10:00", {"subscription_id": "sub_vera"}),
+        ("Order Completed", "8 10:00", {"order_id": "pack-2", "revenue": 29, "currency": "USD"}),
+    ):
+        story.track(event, at(clock), device="dev-vera", user="vera", properties=properties)
 
 
 class Told:

@@ -27,6 +27,9 @@
 {% endmacro %}
 
 
+{% macro consent_purposes() %} {{ return(["analytics", "marketing", "personalisation"]) }} {% endmacro %}
+
+
 {# What a contract grants when nobody said anything: true where `purpose` is granted by default. #}
 {% macro consent_default(purpose, source_column="source") %}
     {% set granted = [] %}

@@ -67,6 +67,43 @@ def test_consent_is_per_purpose_and_the_contract_says_the_default(told: Told) ->
     assert told.event("hugo-withdraws", flags) == (False, True, False)
 
 
+FLAGS = "has_analytics_consent, has_marketing_consent, has_personalisation_consent"
+
+
+def test_unsubscribing_takes_marketing_away_and_nothing_else(told: Told) -> None:
+    """From the mailing service or the CRM, for what was before too; a banner that repeats itself gives it not back."""
+    for message in ("ines-before", "ines-after", "lars-before", "lars-after"):
+        assert told.event(message, FLAGS) == (True, False, True), message
+        person, session = told.event(message, "person_id, session_id")
+        assert person and session
+
+
+def test_consent_given_again_counts_save_for_what_was_between(told: Told) -> None:
+    assert told.event("jon-before", FLAGS) == (True, True, False)
+    assert told.event("jon-between", FLAGS) == (True, False, False)
+    assert told.event("jon-after", FLAGS) == (True, True, False)
+
+
+def test_consent_of_every_source_is_in_the_history(told: Told) -> None:
+    """Jon's answers by banner and mail are one line of periods; 12 March is his last word."""
+    assert told.rows(
+        "select valid_from::varchar, valid_to::varchar, is_granted, is_granted_now from timeline.consent_periods "
+        "where purpose = 'marketing' and consent_subject = ? order by valid_from",
+        told.person("jon"),
+    ) == [
+        ("2026-03-07 10:00:00", "2026-03-08 10:00:00", True, True),
+        ("2026-03-08 10:00:00", "2026-03-12 10:00:00", False, True),
+        ("2026-03-12 10:00:00", "9999-12-31 00:00:00", True, True),
+    ]
+
+
+def test_published_timeline_tells_what_each_event_may_serve(told: Told) -> None:
+    assert told.one(
+        f"select {FLAGS}, lifecycle_stage from published.customer_timeline "
+        "where event_id = (select event_id from timeline.event_keys where event_key = 'ines-after')"
+    ) == (True, False, True, "awareness")
+
+
 def test_same_key_again_is_one_event_and_the_first_available_wins(told: Told) -> None:
     assert told.event("twice", "event, received_at::varchar") == ("feature_used", "2026-03-06 10:00:01")
     assert told.rows(

@@ -20,7 +20,10 @@ with
             signals.compound as sentiment,
             events.kind = 'friction' as is_friction,
             events.revenue as revenue_amount,
-            events.currency as revenue_currency
+            events.currency as revenue_currency,
+            events.has_analytics_consent,
+            events.has_marketing_consent,
+            events.has_personalisation_consent
         from events
         left join signals on events.text_id = signals.text_id
     )

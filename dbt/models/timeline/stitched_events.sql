@@ -83,36 +83,9 @@ with
         left join known_persons on affected.person_id = known_persons.person_id
     ),
 
-    {#
-        What a person said with any identifier is what the person said; a shared device that nobody is known on
-        speaks for itself. Of two answers at one instant the refusal counts.
-    #}
-    said as (
-        select
-            case
-                when identifiers.is_shared_device then identifiers.identifier else identifiers.person_id
-            end as consent_subject,
-            consent_history.purpose,
-            consent_history.valid_from,
-            bool_and(consent_history.is_granted) as is_granted
-        from {{ ref("consent_history") }} as consent_history
-        inner join identifiers on consent_history.identifier = identifiers.identifier
-        where {{ in_affected_component("identifiers.component_id") }}
-        group by 1, 2, 3
-    ),
+    consents as (select * from {{ ref("consent_periods") }} where {{ in_affected_component() }}),
 
-    consents as (
-        select
-            *,
-            lead(valid_from, 1, cast('9999-12-31' as timestamp)) over answers as valid_to,
-            last_value(is_granted) over (
-                answers rows between unbounded preceding and unbounded following
-            ) as is_granted_now
-        from said
-        window answers as (partition by consent_subject, purpose order by valid_from)
-    ),
-
-    {% set purposes = ["analytics", "marketing", "personalisation"] %}
+    {% set purposes = consent_purposes() %}
     consented as (
         select
             owned.*,

@@ -1,0 +1,32 @@
+with
+    lifecycles as (select * from {{ ref("lifecycles") }}),
+
+    {# What each person has answered last; where they have not, what every source that knows them grants by default. #}
+    answers as (select distinct consent_subject, purpose, is_granted_now from {{ ref("consent_periods") }}),
+
+    final as (
+        select
+            lifecycles.person_id,
+            lifecycles.identity_tier,
+            lifecycles.account_id,
+            lifecycles.first_seen_at,
+            lifecycles.last_seen_at,
+            lifecycles.lifecycle_stage,
+            lifecycles.first_bought_at,
+            lifecycles.lost_at,
+            {% for purpose in consent_purposes() %}
+                coalesce(
+                    {{ purpose }}.is_granted_now, lifecycles.grants_{{ purpose }}_by_default
+                ) as has_{{ purpose }}_consent{{ "," if not loop.last }}
+            {% endfor %}
+        from lifecycles
+        {% for purpose in consent_purposes() %}
+            left join
+                answers as {{ purpose }}
+                on lifecycles.person_id = {{ purpose }}.consent_subject
+                and {{ purpose }}.purpose = '{{ purpose }}'
+        {% endfor %}
+    )
+
+select *
+from final
