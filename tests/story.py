@@ -226,6 +226,17 @@ def tell() -> Story:
     story.page(at("2 10:00"), device="dev-late")
     story.page(at("2 10:50"), device="dev-late")
     story.page(at("2 10:25"), device="dev-late", received=at("5 04:00"))
+    # dev-gap also chats, in the half hour that cuts its visit in two.
+    story.lines["chat/conversations"].append(
+        {
+            "id": "chat-gap",
+            "started_at": iso(at("2 10:40")),
+            "ended_at": iso(at("2 10:50")),
+            "page_url": "https://www.lumen.example/blog",
+            "visitor": {"anonymous_id": "dev-gap"},
+            "messages": [{"at": iso(at("2 10:40")), "from": "visitor", "text": "I love your blog!"}],
+        }
+    )
     # dev-long: a page every 20 minutes for 30 hours is cut once, 24 hours after it began.
     for number in range(91):
         story.page(at("3 00:00") + timedelta(minutes=20 * number), device="dev-long")

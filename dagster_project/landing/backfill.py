@@ -24,7 +24,7 @@ def backfill(connection: duckdb.DuckDBPyConnection, contract: TableContract, new
         Whether they are columns of the vault table.
     """
     for column in (c for c in contract.columns if c.name in new):
-        value = kept_value(column)
+        value = kept_value(contract, column)
         if is_vault:
             wanted = parsing.converted(column, value, timezone=contract.timezone)
             connection.execute(
@@ -54,7 +54,7 @@ def backfill(connection: duckdb.DuckDBPyConnection, contract: TableContract, new
 def backfill_texts(connection: duckdb.DuckDBPyConnection, contract: TableContract, new: list[str]) -> None:
     """Put newly named texts into the vault, before the raw table refers to them."""
     for column in (c for c in contract.columns if c.name in new and c.text):
-        value, made = kept_value(column), tokens.text_id(column.name, key="_row_key")
+        value, made = kept_value(contract, column), tokens.text_id(column.name, key="_row_key")
         connection.execute(
             f"""
             insert into vault.main.texts by name
@@ -68,12 +68,12 @@ def backfill_texts(connection: duckdb.DuckDBPyConnection, contract: TableContrac
         )
 
 
-def kept_value(column: ColumnContract) -> str:
+def kept_value(contract: TableContract, column: ColumnContract) -> str:
     """SQL for a column's text in `extra`, which has the shape of the record, or the header of a CSV file."""
     nested, flat = json_path(tuple(column.path.split("."))), json_path((column.path,))
     paths = [nested] if nested == flat else [nested, flat]
     found = ", ".join(f"json_extract_string(extra, {literal(path)})" for path in paths)
-    return f"coalesce({found})"
+    return parsing.taken(contract, column, f"coalesce({found})")
 
 
 def _kept(contract: TableContract) -> str:
@@ -90,7 +90,7 @@ def _kept(contract: TableContract) -> str:
 
 def _settle_drift(connection: duckdb.DuckDBPyConnection, contract: TableContract, column: ColumnContract) -> None:
     """Take the field off the drift report, unless some of its values did not fit."""
-    value = kept_value(column)
+    value = kept_value(contract, column)
     misfits: list[tuple[int]] = []
     if not (column.identifier or column.text):
         converted = parsing.converted(column, value, timezone=contract.timezone)

@@ -40,6 +40,7 @@ _TABLE_KEYS = {
     "order_namespace",
     "ignore",
     "pairs",
+    "turns",
     "timezone",
     "encoding",
     "on_failure",
@@ -52,6 +53,7 @@ _COLUMN_KEYS = {
     "first_of",
     "personal",
     "text",
+    "speaker",
     "url",
     "formats",
     "time_zone",
@@ -82,6 +84,10 @@ class ColumnContract:
         The readable value is kept in the vault only.
     text : bool
         Message text: scrubbed into the vault, `raw` holds its id.
+    speaker : str or None
+        Of a transcript only what this one says. A turn begins on a line with a name and a colon, such as
+        `Customer:` or `Agent Kim:`, and goes on to the next such line. Two columns may read one transcript,
+        one of them whole.
     url : bool
         Stripped of user info, fragment and private query parameters.
     formats : tuple of str
@@ -102,6 +108,7 @@ class ColumnContract:
     first_of: str | None = None
     personal: bool = False
     text: bool = False
+    speaker: str | None = None
     url: bool = False
     formats: tuple[str, ...] = ()
     time_zone: bool = False
@@ -132,6 +139,11 @@ class TableContract:
     pairs : tuple of str
         Fields of a JSON line that are lists of `{key, value}`, as BigQuery exports them; columns name
         what is in them as if they were objects, such as `event_params.page_location`.
+    turns : mapping of str to str
+        Fields of a JSON line that are lists of the turns of a conversation, and which field of a turn says
+        whose it is; columns name what is in them as if there were one object for each side. With
+        `turns: {messages: from}` the column `messages.visitor.text` is the `text` of those messages whose
+        `from` is `visitor`: a text joins them, a line each, any other column takes the first.
     on_failure : str
         `warn` or `stop`: what a failed file means for publishing.
     """
@@ -150,6 +162,7 @@ class TableContract:
     order_namespace: str | None = None
     ignore: tuple[str, ...] = ()
     pairs: tuple[str, ...] = ()
+    turns: Mapping[str, str] = field(default_factory=dict)
     on_failure: str = "warn"
     timezone: str = "UTC"
     encoding: str | None = None
@@ -318,6 +331,7 @@ def _table(path: Path, source: Mapping[str, Any], table: Mapping[str, Any]) -> T
         order_namespace=inner.get("order_namespace"),
         ignore=tuple(str(p) for p in inner.get("ignore") or []),
         pairs=_pairs(fault, inner.get("pairs") or [], columns=columns),
+        turns=_turns(fault, inner.get("turns") or {}, columns=columns),
         on_failure=fault.choice("on_failure", settings.get("on_failure", "warn"), ("warn", "stop")),
         timezone=zone,
         encoding=None if encoding is None else str(encoding),
@@ -334,6 +348,22 @@ def _pairs(fault: _Fault, given: Any, *, columns: tuple[ColumnContract, ...]) ->
         if not any(c.path.startswith(f"{name}.") for c in columns):
             raise fault(f"pairs names '{name}', of which no column reads anything")
     return tuple(str(name) for name in given)
+
+
+def _turns(fault: _Fault, given: Any, *, columns: tuple[ColumnContract, ...]) -> dict[str, str]:
+    """Check the fields that are lists of turns: their columns name a side and one field of its turns."""
+    if not isinstance(given, dict):
+        raise fault("turns must name fields and which field of a turn says whose it is, such as {messages: from}")
+    for name in given:
+        read = [c for c in columns if c.path.startswith(f"{name}.")]
+        if not read:
+            raise fault(f"turns names '{name}', of which no column reads anything")
+        for column in read:
+            if column.path.count(".") != 2:
+                raise fault(
+                    f"{column.name} reads '{column.path}' of turns but must name a side and a field of its turns"
+                )
+    return {str(name): str(side) for name, side in given.items()}
 
 
 def _available(fault: _Fault, given: Any, *, times: Mapping[str, str], known: Any) -> tuple[tuple[str, Any], ...]:
@@ -411,6 +441,9 @@ def _column(path: Path, table: str, column: Mapping[str, Any]) -> ColumnContract
     is_zone = fault.flag(meta, "time_zone")
     if is_zone and (data_type != "varchar" or identifier or is_text or is_url or fault.flag(meta, "personal")):
         raise fault("a time_zone must be varchar, and none of identifier, text, url and personal")
+    speaker = meta.get("speaker")
+    if speaker is not None and not is_text:
+        raise fault("a speaker is for a text")
     formats = meta.get("formats") or []
     if isinstance(formats, str):
         formats = [formats]
@@ -427,6 +460,7 @@ def _column(path: Path, table: str, column: Mapping[str, Any]) -> ColumnContract
         first_of=first_of,
         personal=fault.flag(meta, "personal"),
         text=is_text,
+        speaker=None if speaker is None else str(speaker),
         url=is_url,
         formats=tuple(str(f) for f in formats),
         time_zone=is_zone,

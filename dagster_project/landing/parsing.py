@@ -122,6 +122,42 @@ def json_shapes(shape: JsonShape, *, records: str) -> str:
         group by hash(keys)"""
 
 
+def json_by_side(contract: TableContract, *, records: str) -> str:
+    """SQL for JSON records whose lists of turns (`turns`) have become objects: side, field, list of its values.
+
+    A field that is no list of objects, or has a turn of nobody, stays as it is: `json_fields` finds it at fault.
+    """
+    objects = []
+    for name, side in contract.turns.items():
+        field = f"json_extract(valid, {literal(json_path((name,)))})"
+        turns = f"json_extract({field}, '$[*]')"
+        side_of = f"json_extract_string(turn, {literal(json_path((side,)))})"
+        own = f"list_filter({turns}, lambda turn: {side_of} = side)"
+        keys = f"list_sort(list_distinct(flatten(list_transform({own}, lambda turn: json_keys(turn)))))"
+        # A path of JSON Pointer, for this one is no constant: `~` and `/` are escaped.
+        pointer = "'/' || replace(replace(key, '~', '~0'), '/', '~1')"
+        values = f"list_transform({own}, lambda turn: coalesce(json_extract(turn, {pointer})::varchar, 'null'))"
+        members = f"list_transform({keys}, lambda key: to_json(key) || ':[' || array_to_string({values}, ',') || ']')"
+        sides = f"list_sort(list_distinct(list_transform({turns}, lambda turn: {side_of})))"
+        listed = (
+            f"list_transform({sides}, lambda side: to_json(side) || ':{{' || array_to_string({members}, ',') || '}}')"
+        )
+        faults = f"list_filter({turns}, lambda turn: {side_of} is null)"
+        objects.append(
+            f"case when json_type({field}) = 'ARRAY' and len({faults}) = 0 "
+            f"then {literal(json.dumps(name) + ':{')} || array_to_string({listed}, ',') || '}}' "
+            # One object must not pass for what its list would have become.
+            f"when json_type({field}) = 'OBJECT' then {literal(json.dumps(name) + ':[]')} end"
+        )
+    patch = f"'{{' || concat_ws(',', {', '.join(objects)}) || '}}'"
+    return f"""
+        select _file, _row,
+            case when json_type(valid) <> 'OBJECT' or valid is null then record
+                else json_merge_patch(valid, {patch})::varchar
+            end as record
+        from (select *, case when json_valid(record) then record end as valid from {records})"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SeenShapes:
     """What a look at the keys of some JSON records has found.
@@ -167,12 +203,12 @@ def json_fields(
     columns = []
     for position, column in enumerate(contract.columns):
         path = tuple(column.path.split("."))
-        columns.append(f"{_json_value(path, column, accessors)} as f{position}")
+        columns.append(f"{taken(contract, column, _json_value(path, column, accessors))} as f{position}")
     return f"""
         select
             _file, _row,
             content_key(record) as _content,
-            {_fault(seen, looks_for_nul=looks_for_nul)} as _fault,
+            {_fault(contract, seen, looks_for_nul=looks_for_nul)} as _fault,
             {", ".join(columns)},
             {_extra(seen.new_fields, accessors)} as _extra,
         from (
@@ -181,7 +217,7 @@ def json_fields(
         )"""
 
 
-def _fault(seen: SeenShapes, *, looks_for_nul: bool) -> str:
+def _fault(contract: TableContract, seen: SeenShapes, *, looks_for_nul: bool) -> str:
     """SQL for why a JSON record as a whole cannot land; clean records cost nothing."""
     cases = []
     if seen.has_odd:
@@ -192,10 +228,23 @@ def _fault(seen: SeenShapes, *, looks_for_nul: bool) -> str:
     if looks_for_nul:
         cases.append("when contains(record, '\\u0000') then 'the row contains a NUL character'")
     for path in seen.odd_objects:
-        told = literal(f"{'.'.join(path)}: the contract reads an object here, the row has something else")
+        wanted = "an object"
+        if len(path) == 1 and path[0] in contract.turns:
+            wanted = f"a list of objects with '{contract.turns[path[0]]}'"
+        told = literal(f"{'.'.join(path)}: the contract reads {wanted} here, the row has something else")
         kind = f"json_type(record, {literal(json_path(path))})"
         cases.append(f"when {kind} not in ('OBJECT', 'NULL') then {told}")
     return f"case {' '.join(cases)} end" if cases else "null::varchar"
+
+
+def taken(contract: TableContract, column: ColumnContract, value: str) -> str:
+    """SQL for what a column takes of the value at its path: of turns all or the first, of a transcript one voice."""
+    if column.path.split(".")[0] in contract.turns:
+        given = f"list_filter(try(json_extract_string({value}, '$[*]')), lambda item: item is not null)"
+        value = f"array_to_string({given}, chr(10))" if column.text else f"{given}[1]"
+    if column.speaker:
+        value = f"said_by({value}, {literal(column.speaker)})"
+    return value
 
 
 def _transform(root: _Node, new_fields: Iterable[Path]) -> tuple[str, dict[Path, str]]:
@@ -273,7 +322,7 @@ def csv_fields(contract: TableContract, header: list[str], *, fields: str) -> st
     """SQL for the `fields` of CSV records, whose columns are `c0, c1, …` in the order of the header."""
     position = {name: i for i, name in enumerate(header)}
     columns = [
-        f"c{position[c.path]} as f{i}" if c.path in position else f"null::varchar as f{i}"
+        f"{taken(contract, c, 'c' + str(position[c.path]))} as f{i}" if c.path in position else f"null::varchar as f{i}"
         for i, c in enumerate(contract.columns)
     ]
     # By name and without blanks, so that neither the order of the columns nor a new empty one matters.

@@ -238,6 +238,10 @@ class Pass:
             read = select_over(
                 self.connection, parsing.json_paired(self.contract, records="fields_read"), fields_read=read
             )
+        if self.contract.turns:
+            read = select_over(
+                self.connection, parsing.json_by_side(self.contract, records="fields_read"), fields_read=read
+            )
         shapes = select_over(self.connection, parsing.json_shapes(self.shape, records="fields_read"), fields_read=read)
         seen = parsing.SeenShapes.of(self.shape, shapes.column("keys").to_pylist())
         looks_for_nul = any(r.has_escaped_nul for _, r in json_lines)

@@ -48,6 +48,9 @@ _PHONE = (
 _PHONE_NORMALISED = "regexp_replace(regexp_replace(regexp_replace({v}, '^ *\\+', '00'), '[^0-9]', '', 'g'), '^00', '+')"
 _NORMALISED = {"email": "lower(trim({v}))", "phone": _PHONE_NORMALISED}
 
+#: A line that begins with who speaks: a name of one or two words in capitals, and a colon.
+_TURN = r"[\r\n]+[ \t]*([A-Z][A-Za-z0-9_-]*( [A-Z0-9][A-Za-z0-9.]*)?):"
+
 
 def normalised(identifier: str, value: str) -> str:
     """SQL that normalises an identifier's value before it is tokenised."""
@@ -157,6 +160,7 @@ def _install(connection: duckdb.DuckDBPyConnection, variables: Mapping[str, obje
         f"then regexp_replace(value, '{_quoted(_EMAIL)}', '[email]', 'g') "
         f"when value >= '!' then value when {trimmed} <> '' then value end",
         "scrubbed(value)": _scrub("value"),
+        "said_by(value, speaker)": _said_by("value", "speaker"),
         "stripped_url(value)": _stripped_url("value", trimmed),
     }.items():
         connection.execute(f"create or replace temp macro {signature} as {body}")
@@ -170,6 +174,14 @@ def _scrub(value: str) -> str:
     for pattern, label in ((_EMAIL, "email"), (_IPV6, "ip"), (_IPV4, "ip"), (_CARD, "card"), (_PHONE, "phone")):
         value = f"regexp_replace({value}, '{_quoted(pattern)}', '[{label}]', 'g')"
     return value
+
+
+def _said_by(value: str, speaker: str) -> str:
+    """Words of one speaker of a transcript, a line per turn; null without any."""
+    turns = f"string_split(regexp_replace(chr(10) || {value}, '{_TURN}', chr(30) || '\\1:', 'g'), chr(30))"
+    own = f"list_filter({turns}, lambda turn: starts_with(lower(turn), lower({speaker}) || ':'))"
+    words = f"list_transform({own}, lambda turn: trim(substr(turn, length({speaker}) + 2), e' \\t\\r\\n'))"
+    return f"nullif(array_to_string({words}, chr(10)), '')"
 
 
 def _stripped_url(value: str, trimmed: str) -> str:

@@ -18,7 +18,7 @@ JUNK = {
         "|null|unknown|info@shop.de|Support+42@shop.com|no-reply@shop.com|sales@shop.com|accounts.payable@firm.com|"
         "test@example.com|noemail@shop.com|none@none.com|@shop.com"
     ),
-    "phone": "|0|0000000000|+1111111111|1234567890|12345",
+    "phone": "|0|0000000000|+1111111111|1234567890|12345|+266696687",
     "device_id": "undefined|00000000-0000-0000-0000-000000000000",
 }
 REAL = {

@@ -14,6 +14,7 @@ import time
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -112,6 +113,96 @@ def test_client_clock_is_corrected_when_sent_and_received_are_known(shop: Shop) 
     assert shop.rows("select _occurred_at, occurred_at from raw.shop__events") == [
         (datetime(2026, 1, 5, 11, 59, 50), datetime(2026, 1, 6, 12))
     ]
+
+
+TALK_COLUMNS: list[dict[str, Any]] = [
+    {"name": "id", "landing": {"required": True}},
+    {"name": "visitor_text_id", "landing": {"from": "messages.visitor.text", "text": True}},
+    {"name": "agent_text_id", "landing": {"from": "messages.agent.text", "text": True}},
+    {"name": "agent_at", "data_type": "timestamp", "landing": {"from": "messages.agent.at"}},
+    {"name": "ended_at", "data_type": "timestamp", "landing": {"required": True}},
+]
+TALKS = {
+    "key": ["id"],
+    "time": {"occurred": "ended_at"},
+    "turns": {"messages": "from"},
+    "ignore": ["messages.visitor.from", "messages.visitor.at", "messages.agent.from"],
+}
+
+
+def message(sender: str, text: str | None, at: object = None) -> dict[str, object]:
+    return {"from": sender, "text": text, "at": at}
+
+
+def talk(number: int, messages: object) -> dict[str, object]:
+    return {"id": f"t{number}", "ended_at": "2026-01-02T10:00:00Z", "messages": messages}
+
+
+def test_sides_of_a_conversation_are_told_apart(shop: Shop) -> None:
+    spoken = [
+        message("visitor", "Hi, I am bob@example.com.", "2026-01-02T09:00:00Z"),
+        message("agent", None),
+        message("agent", 'Hello "Bob".', "2026-01-02T09:01:00+00:00"),
+        message("visitor", "Bye.", "soon"),  # nobody reads when the visitor wrote
+        message("agent", "Bye!", "2026-01-02T09:02:00Z"),
+    ]
+    shop.put("a.jsonl", [talk(1, spoken), talk(2, []), talk(3, None), talk(4, [message("agent", "Hi", None)])], "talks")
+    report = shop.land(shop.contract("talks", TALK_COLUMNS, TALKS))
+    assert report.drift == []
+    assert shop.rows("""
+        select id, visitor.text, agent.text, cast(agent_at as varchar)
+        from raw.shop__talks
+        left join vault.texts as visitor on visitor.text_id = visitor_text_id
+        left join vault.texts as agent on agent.text_id = agent_text_id
+        order by id
+    """) == [
+        ("t1", "Hi, I am [email].\nBye.", 'Hello "Bob".\nBye!', "2026-01-02 09:01:00"),
+        ("t2", None, None, None),
+        ("t3", None, None, None),
+        ("t4", None, "Hi", None),
+    ]
+
+
+def test_a_new_side_and_a_new_field_of_a_turn_are_kept_and_reported(shop: Shop) -> None:
+    turns = [message("visitor", "Hi") | {"a/b~c": "seen"}, message("visitor", "Bye"), message("system", "Over.", 7)]
+    shop.put("a.jsonl", [talk(1, turns)], "talks")
+    report = shop.land(shop.contract("talks", TALK_COLUMNS, TALKS))
+    assert report.drift == ["messages.system", "messages.visitor.a/b~c"]
+    ((extra,),) = shop.rows("select extra from vault.shop__talks")
+    assert json.loads(extra) == {
+        "messages": {
+            "system": {"at": [7], "from": ["system"], "text": ["Over."]},
+            "visitor": {"a/b~c": ["seen", None]},
+        }
+    }
+    # Named at last, what was kept is found: of a text all, of anything else the first.
+    named = [
+        *TALK_COLUMNS,
+        {"name": "note", "landing": {"from": "messages.visitor.a/b~c"}},
+        {"name": "system_text_id", "landing": {"from": "messages.system.text", "text": True}},
+    ]
+    shop.land(shop.contract("talks", named, TALKS))
+    assert shop.rows("""
+        select note, text from raw.shop__talks join vault.texts on text_id = system_text_id
+    """) == [("seen", "Over.")]
+
+
+def test_a_list_of_anything_but_turns_is_quarantined(shop: Shop) -> None:
+    lists: list[object] = [
+        "Hello",
+        message("visitor", "Hello"),
+        ["Hello"],
+        [message("visitor", "Hello"), {"by": "agent", "text": "Hello"}],
+        [message("agent", "Hello", "noon")],
+    ]
+    shop.put("a.jsonl", [talk(n, messages) for n, messages in enumerate(lists, start=1)] + [talk(6, [])], "talks")
+    shop.land(shop.contract("talks", TALK_COLUMNS, TALKS))
+    other = "messages: the contract reads a list of objects with 'from' here, the row has something else"
+    assert shop.reasons() == [
+        *((number, other) for number in (1, 2, 3, 4)),
+        (5, "agent_at: 'noon' is not a date or time"),
+    ]
+    assert shop.rows("select id from raw.shop__talks") == [("t6",)]
 
 
 # --- exactly once -------------------------------------------------------------------------------

@@ -82,6 +82,29 @@ def test_text_is_scrubbed_of_people_and_of_nothing_else(
 
 
 @pytest.mark.parametrize(
+    ("transcript", "words"),
+    [
+        ("Agent: Hello.\nCustomer: My bill is wrong.\nAgent: Sorry.", "My bill is wrong."),
+        ("Customer: First.\nAgent Kim: And?\nCustomer: Second.", "First.\nSecond."),
+        # A turn goes on until somebody is named; neither a time nor a thought with a colon is a name.
+        (
+            "Customer: I waited\r\nfrom 10:30 on.\r\nWhat I want: money.\r\nAgent: I see.",
+            "I waited\r\nfrom 10:30 on.\r\nWhat I want: money.",
+        ),
+        ("CUSTOMER: Loud.\n\n  Agent: Quiet.", "Loud."),
+        ("Agent: I leave you a message.", None),
+        ("Nobody is named here, Customer: not even now.", None),
+        ("Customer:\nAgent: Are you there?", None),
+        ("", None),
+    ],
+)
+def test_one_speaker_of_a_transcript_is_heard(
+    connection: duckdb.DuckDBPyConnection, transcript: str, words: str | None
+) -> None:
+    assert value(connection, "said_by(v, 'Customer')", transcript) == words
+
+
+@pytest.mark.parametrize(
     ("url", "stripped"),
     [
         ("https://a.example/p", "https://a.example/p"),

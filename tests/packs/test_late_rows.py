@@ -75,7 +75,8 @@ def arrivals(connection: duckdb.DuckDBPyConnection, source: str, *, seed: int) -
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize(
-    "source", ["complete_journey", "ga4", "hubspot", "ravenstack", "sendgrid", "stripe", "zendesk"]
+    "source",
+    ["calls", "chat", "complete_journey", "ga4", "hubspot", "ravenstack", "sendgrid", "stripe", "zendesk"],
 )
 def test_rows_in_any_order_end_in_the_same_events(
     copied_warehouse: duckdb.DuckDBPyConnection, source: str, seed: int

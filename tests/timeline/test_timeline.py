@@ -24,6 +24,13 @@ def test_gap_of_thirty_minutes_opens_a_session_and_less_does_not(told: Told) -> 
     assert sessions_of(told, "m0001") == [2, 1]
 
 
+def test_chat_is_of_the_device_but_no_web_visit(told: Told) -> None:
+    # Were it one, its events at 10:40 and 10:50 would join the visits above into one of five events.
+    channel, session, person = told.event("chat-gap|started", "channel, session_id, person_id")
+    assert (channel, session) == ("chat", None)
+    assert (person,) == told.event("m0001", "person_id")
+
+
 def test_late_event_joins_the_sessions_it_lies_between(told: Told) -> None:
     assert sessions_of(told, "m0004") == [3]
 

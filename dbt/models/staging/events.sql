@@ -2,8 +2,10 @@
     union_canonical(
         "events",
         [
-            ref("stg_ga4__events"),
+            ref("stg_calls__events"),
+            ref("stg_chat__events"),
             ref("stg_complete_journey__events"),
+            ref("stg_ga4__events"),
             ref("stg_hubspot__events"),
             ref("stg_nps__events"),
             ref("stg_online_retail__events"),

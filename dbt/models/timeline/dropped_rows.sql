@@ -50,6 +50,12 @@ with
 
     left_out as (
         select source, source_table, reason, row_count
+        from {{ ref("stg_calls__left_out") }}
+        union all
+        select source, source_table, reason, row_count
+        from {{ ref("stg_chat__left_out") }}
+        union all
+        select source, source_table, reason, row_count
         from {{ ref("stg_complete_journey__left_out") }}
         union all
         select source, source_table, reason, row_count

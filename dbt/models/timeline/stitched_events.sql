@@ -113,6 +113,14 @@ with
         {% endfor %}
     ),
 
+    {# A chat knows the device, but its touches are the chat's: they neither open, join nor prolong a web visit. #}
+    sources_apart as (
+        select distinct seen.source
+        from (select distinct source from affected) as seen
+        inner join {{ ref("channel_rules") }} as rules on {{ matches("seen.source", "rules.source") }}
+        where coalesce(rules.utm_source, rules.utm_medium, rules.click_id_type, rules.referrer_host) is null
+    ),
+
     {# Sessions are the device's: a gap opens one, and none outlasts the cap counted from its first event. #}
     spaced as (
         select
@@ -121,7 +129,10 @@ with
             occurred_at,
             lag(occurred_at) over (partition by device_id order by occurred_at, event_id) as previous_at
         from consented
-        where device_id is not null and has_analytics_consent
+        where
+            device_id is not null
+            and has_analytics_consent
+            and source not in (select source from sources_apart)
     ),
 
     opened as (

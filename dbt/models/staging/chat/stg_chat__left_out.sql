@@ -1,0 +1,19 @@
+{# Rows that could have been events and are not, for ops.dropped_rows. #}
+with
+    conversations as (
+        select * from {{ source("chat", "conversations") }} where {{ is_known("available_at") }}
+    ),
+
+    final as (
+        select
+            'chat' as source,
+            'conversations' as source_table,
+            'its rating is neither good nor bad nor from 1 to 5' as reason,
+            count(*) as row_count
+        from conversations
+        where lower(rating) not in ('good', 'bad', '1', '2', '3', '4', '5')
+        having count(*) > 0
+    )
+
+select *
+from final
