@@ -151,7 +151,7 @@ def check(
     """
     if header is None and _any_fits(records.records[:SAMPLE_RECORDS], contract):
         return
-    fields, kind = _fields(records, header=header, named=readers.format_of(path))
+    fields, kind = fields_of(records, header=header, named=readers.format_of(path))
     target = "" if kind == readers.format_of(path) else _renamed(path, kind)
     if fields.fit(contract):
         if target:
@@ -194,11 +194,11 @@ def _guess_of_file(path: Path, contracts: Iterable[TableContract]) -> Guess | No
     if first is None:
         return None
     header, records = first
-    fields, _ = _fields(records, header=header, named=readers.format_of(path.name))
+    fields, _ = fields_of(records, header=header, named=readers.format_of(path.name))
     return guess(fields, contracts)
 
 
-def _fields(records: Records, *, header: bytes | None, named: str) -> tuple[Fields, str]:
+def fields_of(records: Records, *, header: bytes | None, named: str) -> tuple[Fields, str]:
     """Return the fields of a file and what it holds: JSON lines may hide under a CSV file's name, or the reverse."""
     if header is not None:
         found = list(_objects([header]))
