@@ -324,6 +324,7 @@ class _Landing:
     def land(self, paths: list[Path]) -> LandingReport:
         """Land the new ones of the files."""
         try:
+            self._forget_taken_away(paths)
             waiting = self._new_files(paths)
             if waiting:
                 clear_orphans(self.engine.vault, self.contract)
@@ -401,6 +402,18 @@ class _Landing:
         return [f for f in files if f.content_hash not in self.landed]
 
     # -- entries of the ledger without rows
+
+    def _forget_taken_away(self, paths: list[Path]) -> None:
+        """Forget the failures of files that are no longer there: somebody did what the reason said."""
+        self.connection.execute(
+            "delete from warehouse.ops.landed_files where source = ? and table_name = ? and status = 'failed' "
+            "and path not in (select unnest(?::varchar[]))",
+            [
+                self.contract.source,
+                self.contract.table,
+                [path.relative_to(self.settings.inbox).as_posix() for path in paths],
+            ],
+        )
 
     def _left(self, path: str) -> None:
         reason = "it changed while it was read and is left for the next run"

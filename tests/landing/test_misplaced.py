@@ -92,6 +92,7 @@ def test_file_of_another_table_is_refused_and_lands_where_it_belongs(
     target.parent.mkdir(parents=True)
     path.rename(target)
     assert land(shop, table).files == []
+    assert shop.rows("select count(*) from ops.landed_files") == [(0,)]
     [file] = land(shop, whose).files
     assert file.status == "landed" and file.accepted > 0
 
