@@ -172,7 +172,7 @@ def test_a_new_side_and_a_new_field_of_a_turn_are_kept_and_reported(shop: Shop) 
     assert json.loads(extra) == {
         "messages": {
             "system": {"at": [7], "from": ["system"], "text": ["Over."]},
-            "visitor": {"a/b~c": ["seen", None]},
+            "visitor": {"a/b~c": ["seen"]},
         }
     }
     # Named at last, what was kept is found: of a text all, of anything else the first.
