@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.demo import words
-from dagster_project.demo.jsonl import (
+from dagster_project.demo.files import (
     MS_PER_DAY,
     DailyFiles,
     Json,

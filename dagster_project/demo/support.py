@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from dagster_project.demo import words
 from dagster_project.demo.billing import write_versions
-from dagster_project.demo.jsonl import (
+from dagster_project.demo.files import (
     MS_PER_DAY,
     DailyFiles,
     Json,

@@ -22,6 +22,16 @@ LAST_NAMES = _words("""
     Murphy Tanaka Horvat Morgan Adeyemi Vega Olsen Pereira Gruber Banerjee Doyle Laurent Castro Nowak Wright Ahmed
     Bauer
 """)
+STREETS = _words("""
+    Maple Harbor Mill Station Orchard Bridge Meadow Chapel Linden Quarry Garden Weaver Potter Summit River Heron
+    Juniper Foundry Market Tanner Willow Castle Lantern Saddler Cooper Granary
+""")
+STREET_KINDS = ("Street", "Road", "Lane", "Avenue", "Square")
+# Made-up towns, a handful for each zone.
+TOWNS = _words("""
+    Northfield Eastbrook Harlow-Mills Cedarton Ashbourne Lakemont Fairhaven Millbridge Oakhurst Rivergate Stonewick
+    Pinecrest Brambleford Westerly Kingsmere Thornbury Saltmarsh Greenholt
+""")
 COMPANY_FIRST = _words("""
     bright north blue stone river maple swift ember cedar harbor silver polar amber lunar quiet bold iron meadow
     pixel orbit summit copper willow delta echo fable granite hollow indigo juniper
@@ -54,7 +64,7 @@ ZONES = (
 
 
 class DeviceModel(NamedTuple):
-    """A kind of device; ``share`` is among its kind. Only apps report what they run on."""
+    """A kind of device; ``share`` is among its kind. Only apps report what they run on, and {version} in their agent."""
 
     kind: str
     user_agent: str
@@ -63,7 +73,6 @@ class DeviceModel(NamedTuple):
     os_version: str = ""
     type: str = ""
     manufacturer: str = ""
-    app_version: str = ""
 
 
 DEVICE_KINDS = ("desktop", "phone", "tablet", "app")
@@ -88,10 +97,10 @@ DEVICE_MODELS = (
     DeviceModel("phone", f"{_GALAXY} {_BLINK} SamsungBrowser/25.0 Chrome/121.0.0.0 Mobile Safari/537.36", 0.20),
     DeviceModel("tablet", f"{_IPAD} {_WEBKIT} Version/17.5 Mobile/15E148 Safari/604.1", 0.70),
     DeviceModel("tablet", f"{_GALAXY_TABLET} {_BLINK} {_CHROME} Safari/537.36", 0.30),
-    DeviceModel("app", "Lumen/4.2.1 (iPhone; iOS 17.5)", 0.35, "iOS", "17.5", "ios", "Apple", "4.2.1"),
-    DeviceModel("app", "Lumen/4.1.0 (iPhone; iOS 16.7)", 0.20, "iOS", "16.7", "ios", "Apple", "4.1.0"),
-    DeviceModel("app", "Lumen/4.2.0 (Linux; Android 14; Pixel 8)", 0.25, "Android", "14", "android", "Google", "4.2.0"),
-    DeviceModel("app", "Lumen/4.1.0 (Linux; Android 13; S23)", 0.20, "Android", "13", "android", "samsung", "4.1.0"),
+    DeviceModel("app", "Lumen/{version} (iPhone; iOS 17.5)", 0.22, "iOS", "17.5", "ios", "Apple"),
+    DeviceModel("app", "Lumen/{version} (iPhone; iOS 16.7)", 0.12, "iOS", "16.7", "ios", "Apple"),
+    DeviceModel("app", "Lumen/{version} (Linux; Android 14; Pixel 8)", 0.36, "Android", "14", "android", "Google"),
+    DeviceModel("app", "Lumen/{version} (Linux; Android 13; S23)", 0.30, "Android", "13", "android", "samsung"),
 )
 
 # Crawlers and AI agents: user agent and share of their visits.
@@ -174,9 +183,14 @@ TOUCHES = (
     Touch("referral", FEATURES, 0.03, 0.3, "https://forum.makers.example/t/planning"),
     Touch("ai assistant", PRICING, 0.03, 0.5, "https://chatgpt.com/", "chatgpt.com"),
     Touch("organic social", BLOG, 0.03, 0.0, "https://www.linkedin.com/"),
+    # The launch that brings many at once; nobody comes by it otherwise.
+    Touch(
+        "paid social", FEATURES, 0.0, -0.6, _FACEBOOK, "facebook", "paid_social", "summer_launch",
+        content="video_c", click_id="fbclid",
+    ),
     Touch("direct", HOME, 0.12, 0.3),
 )  # fmt: skip
-ORGANIC, BRAND_SEARCH, NEWSLETTER, DIRECT = 0, 3, 9, len(TOUCHES) - 1
+ORGANIC, BRAND_SEARCH, NEWSLETTER, LAUNCH, DIRECT = 0, 3, 9, len(TOUCHES) - 2, len(TOUCHES) - 1
 
 
 class Plan(NamedTuple):
@@ -195,7 +209,77 @@ PLANS = (
 )
 
 FEATURES_USED = ("board", "timeline", "gantt", "comments", "calendar", "automations", "reports", "export", "files")
-FEATURE_SHARES = (0.24, 0.16, 0.09, 0.15, 0.11, 0.06, 0.07, 0.05, 0.07)
+
+
+class JourneyType(NamedTuple):
+    """A way of going about it: what people of this type read, use and come by, never whether they pay.
+
+    ``pages`` are shares among the pages people wander to, ``features`` among FEATURES_USED, ``channels`` multiply
+    the shares of TOUCHES, ``app`` is the share of work done in the app where there is one, ``evening`` the share
+    of sessions after work, ``contacts`` how help is asked for: by ticket, call, chat.
+    """
+
+    name: str
+    share: float
+    pages: tuple[float, ...]
+    features: tuple[float, ...]
+    channels: dict[str, float]
+    app: float
+    evening: float
+    contacts: tuple[float, float, float]
+
+
+JOURNEY_TYPES = (
+    JourneyType(
+        "researcher", 0.27, (0.06, 0.08, 0.26, 0.32, 0.25, 0.03, 0.0),
+        (0.10, 0.12, 0.10, 0.08, 0.05, 0.04, 0.34, 0.13, 0.04),
+        {"organic search": 2.0, "ai assistant": 2.5, "paid social": 0.3, "display": 0.3}, 0.25, 0.35, (0.70, 0.10, 0.20),
+    ),
+    JourneyType(
+        "bargain hunter", 0.21, (0.22, 0.50, 0.10, 0.06, 0.04, 0.08, 0.0),
+        (0.34, 0.06, 0.03, 0.05, 0.06, 0.03, 0.05, 0.30, 0.08),
+        {"paid search": 1.8, "display": 1.8, "email": 2.0, "organic search": 0.6}, 0.35, 0.45, (0.35, 0.15, 0.50),
+    ),
+    JourneyType(
+        "on the go", 0.20, (0.38, 0.14, 0.30, 0.10, 0.04, 0.04, 0.0),
+        (0.16, 0.03, 0.02, 0.34, 0.33, 0.03, 0.02, 0.02, 0.05),
+        {"paid social": 2.5, "organic social": 2.5, "referral": 0.4}, 0.92, 0.70, (0.15, 0.15, 0.70),
+    ),
+    JourneyType(
+        "organiser", 0.19, (0.16, 0.20, 0.16, 0.06, 0.14, 0.28, 0.0),
+        (0.10, 0.06, 0.04, 0.14, 0.06, 0.32, 0.06, 0.02, 0.20),
+        {"referral": 2.8, "direct": 1.5, "paid social": 0.4}, 0.45, 0.15, (0.40, 0.50, 0.10),
+    ),
+    JourneyType(
+        "planner", 0.13, (0.14, 0.10, 0.36, 0.08, 0.28, 0.04, 0.0),
+        (0.06, 0.34, 0.38, 0.04, 0.04, 0.02, 0.06, 0.04, 0.02),
+        {"direct": 2.0, "organic search": 1.2, "email": 0.6}, 0.15, 0.20, (0.60, 0.30, 0.10),
+    ),
+)  # fmt: skip
+
+# What is bought apart from a plan, in cents.
+class Pack(NamedTuple):
+    """A pack, bought once at the online checkout."""
+
+    name: str
+    sku: str
+    cents: int
+    share: float
+
+
+PACKS = (
+    Pack("Template pack", "PACK-TPL", 900, 0.40),
+    Pack("Guest seats", "PACK-SEAT", 2400, 0.25),
+    Pack("Assistant minutes", "PACK-AI", 1500, 0.25),
+    Pack("Workshop", "PACK-WRK", 9900, 0.10),
+)
+
+ONBOARDING_STEPS = ("profile", "project", "import", "invite")
+IMPORT_ERRORS = (
+    ("column_mapping", "Choose a field for every column."),
+    ("file_type", "This file type cannot be imported."),
+)
+CHECKOUT_STEPS = ("review", "details", "payment")
 
 # Error code and wording, as the forms show them.
 CHECKOUT_ERRORS = (
@@ -206,6 +290,7 @@ CHECKOUT_ERRORS = (
 )
 INCIDENT_ERROR = ("submit", "Something went wrong. Please try again.")
 SIGNUP_ERRORS = (("password", "Password is too short."), ("email", "Enter a valid e-mail address."))
+RETURN_REASONS = ("bought by mistake", "does not fit", "found it cheaper", "does not work")
 CANCEL_REASONS = ("too expensive", "missing features", "switched to another tool", "project ended", "not used enough")
 CARD_BRANDS = ("visa", "mastercard", "amex")
 

@@ -1,9 +1,10 @@
-"""JSON lines, a column at a time: every value is an Arrow array of JSON text, null means "leave out"."""
+"""Daily files, a column at a time: for JSON lines every value is an Arrow array of JSON text, null means "leave out"."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -16,9 +17,9 @@ MS_PER_DAY = 86_400_000
 Json: TypeAlias = pa.Array | str | None
 
 
-def stream(seed: int, name: str) -> np.random.Generator:
+def stream(seed: int, name: str, block: int = 0) -> np.random.Generator:
     """Give each part of the company its own random numbers, so that a change in one leaves the others as they were."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode())])))
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, zlib.crc32(name.encode()), block])))
 
 
 def spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,23 +131,61 @@ def fixed_width(characters: np.ndarray) -> pa.Array:
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(characters)))
 
 
+def csv_lines(fields: Mapping[str, pa.Array | str]) -> pa.Array:
+    """Assemble CSV lines from columns of plain text: quoted where they must be, empty where null."""
+    columns = []
+    for value in fields.values():
+        if not isinstance(value, pa.Array):
+            columns.append(value)
+            continue
+        must = pc.match_substring_regex(value, '[",\r\n]')
+        quoted = glue('"', pc.replace_substring(value, '"', '""'), '"')
+        columns.append(pc.fill_null(pc.if_else(must, quoted, value), ""))
+    return pc.binary_join_element_wise(*columns, ",")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exports:
+    """Where the exports of a block of people go.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of all exports.
+    start : date
+        The day with number 0.
+    block : int
+        Number of the block; those after the first write files of their own, ``2026-01-31_1.jsonl``.
+    """
+
+    folder: Path
+    start: date
+    block: int
+
+    def open(self, source: str, table: str, *, header: Sequence[str] | None = None) -> DailyFiles:
+        """Open the daily files of a table: CSV with this header, or JSON lines."""
+        return DailyFiles(self, folder=self.folder / source / table, header=header)
+
+
 class DailyFiles:
-    """Write the lines of one table into ``<out>/<source>/<table>/YYYY-MM-DD.jsonl``, days in order.
+    """Write the lines of one table into ``<source>/<table>/YYYY-MM-DD.jsonl`` (or ``.csv``), days in order.
 
     Parameters
     ----------
-    out : Path
-        Folder of the exports.
-    source, table : str
-        Whose files these are.
-    start : date
-        The day with number 0.
+    exports : Exports
+        What the files are part of.
+    folder : Path
+        Where they are.
+    header : sequence of str, optional
+        Names of the columns of CSV files.
     """
 
-    def __init__(self, out: Path, *, source: str, table: str, start: date) -> None:
-        self.folder = out / source / table
-        self.folder.mkdir(parents=True)
-        self.start = start
+    def __init__(self, exports: Exports, *, folder: Path, header: Sequence[str] | None) -> None:
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.start = exports.start
+        self.suffix = (f"_{exports.block}" if exports.block else "") + (".csv" if header else ".jsonl")
+        self.header = (",".join(header) + "\n").encode() if header else b""
         self.rows = 0
         self._day = -1
         self._file: BinaryIO | None = None
@@ -166,7 +205,8 @@ class DailyFiles:
     def _open(self, day: int) -> BinaryIO:
         if day != self._day or self._file is None:
             self.close()
-            self._file = (self.folder / f"{self.start + timedelta(days=day)}.jsonl").open("wb")
+            self._file = (self.folder / f"{self.start + timedelta(days=day)}{self.suffix}").open("wb")
+            self._file.write(self.header)
             self._day = day
         return self._file
 
