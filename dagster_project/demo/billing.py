@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.demo import words
+from dagster_project.demo.events import RETURN_ANSWER_MS
 from dagster_project.demo.files import (
     MS_PER_DAY,
     DailyFiles,
+    Exports,
     Json,
     boolean,
     epoch,
@@ -23,14 +23,15 @@ from dagster_project.demo.files import (
     plain,
     record,
     spread,
-    stream,
     text,
     where,
 )
-from dagster_project.demo.life import Events, Lives, Subscriptions, add_months
-from dagster_project.demo.people import HOUR, NEVER, Devices, People, Period
+from dagster_project.demo.life import Subscriptions, add_months
+from dagster_project.demo.people import HOUR, NEVER, People, Period
+from dagster_project.demo.world import World, Written
 
 DUPLICATE_SHARE = 0.01
+ROWS_AT_ONCE = 100_000
 RECOVERED_FAILURE_SHARE = 0.05
 REFUND_SHARE = 0.03
 PARTIAL_REFUND_SHARE = 0.25
@@ -55,9 +56,12 @@ class _Invoices:
 
 @dataclass(frozen=True, kw_only=True)
 class _Charges:
-    """One row per attempt to collect an invoice."""
+    """One row per attempt to collect money: first those for invoices, then those for packs (invoice -1)."""
 
     invoice: np.ndarray
+    subscription: np.ndarray
+    cents: np.ndarray
+    order_id: pa.Array
     attempt: np.ndarray
     created: np.ndarray
     succeeds: np.ndarray
@@ -74,6 +78,7 @@ def write_versions(
     rng: np.random.Generator,
     period: Period,
     files: DailyFiles,
+    with_standing: bool = False,
 ) -> int:
     """Write versions of things: the last one of each day, in order of time, a few of them twice.
 
@@ -85,6 +90,14 @@ def write_versions(
         When the version came into being; what comes after the period is left out.
     thing : numpy.ndarray
         Which thing each row is a version of; of two versions at one instant the later row counts.
+    rng : numpy.random.Generator
+        Draws the repeats.
+    period : Period
+        The days covered.
+    files : DailyFiles
+        Where to write.
+    with_standing : bool
+        Whether what stood when the period began is exported on its first day; else it is left out.
 
     Returns
     -------
@@ -92,69 +105,103 @@ def write_versions(
         Rows written.
     """
     day = (at - period.start) // MS_PER_DAY
-    known = np.flatnonzero((at >= period.start) & (at < period.end))
+    if with_standing:
+        day = np.maximum(day, 0)
+    known = np.flatnonzero((day >= 0) & (at < period.end))
+    if with_standing:
+        known = known[(at[known] >= period.start) | _is_last_before(thing[known], at[known], period.start)]
     order = known[np.lexsort((known, at[known], thing[known]))]
     same = (thing[order][1:] == thing[order][:-1]) & (day[order][1:] == day[order][:-1])
     kept = order[np.append(~same, True)] if len(order) else order
     kept = kept[np.argsort(at[kept], kind="stable")]
     kept = np.repeat(kept, 1 + (rng.random(len(kept)) < DUPLICATE_SHARE))
-    lines = record(fields).take(pa.array(kept))
-    files.write(day=day[kept], lines=lines)
+    for some in range(0, len(kept), ROWS_AT_ONCE):
+        rows = kept[some : some + ROWS_AT_ONCE]
+        took = pa.array(rows)
+        lines = record({k: v.take(took) if isinstance(v, pa.Array) else v for k, v in fields.items()})
+        files.write(day=day[rows], lines=lines)
     files.close()
     return files.rows
 
 
-def write_stripe(
-    *, seed: int, people: People, devices: Devices, lives: Lives, events: Events, period: Period, out: Path, start: date
-) -> dict[str, int]:
-    """Write customers, subscriptions, invoices and charges.
+def _is_last_before(thing: np.ndarray, at: np.ndarray, instant: int) -> np.ndarray:
+    """Whether each row is the last of its thing before an instant."""
+    last = np.full(int(thing.max(initial=0)) + 1, -NEVER)
+    before = at < instant
+    np.maximum.at(last, thing[before], at[before])
+    return before & (at == last[thing])
 
-    Returns
-    -------
-    dict
-        Rows by table.
-    """
-    rng = stream(seed, "stripe")
-    subscriptions = lives.subscriptions
-    invoices = _bill(rng, subscriptions)
-    charges = _collect(rng, invoices)
 
-    def files(table: str) -> DailyFiles:
-        return DailyFiles(out, source="stripe", table=table, start=start)
-
-    return {
-        "customers": _write_customers(rng, subscriptions, people=people, period=period, files=files("customers")),
-        "subscriptions": _write_subscriptions(
-            rng, subscriptions, invoices=invoices, people=people, period=period, files=files("subscriptions")
+def write_stripe(world: World, exports: Exports) -> Written:
+    """Write customers, subscriptions, invoices and charges, of plans and of packs."""
+    rng = world.stream("stripe")
+    people, period, subscriptions = world.people, world.period, world.lives.subscriptions
+    invoices = _bill(rng, subscriptions, period)
+    charges = _collect(rng, invoices, world)
+    cards = ids(rng, "", len(people), length=16)
+    rows = {
+        "stripe/customers": _write_customers(
+            rng, subscriptions, people=people, period=period, files=exports.open("stripe", "customers")
         ),
-        "invoices": _write_invoices(
+        "stripe/subscriptions": _write_subscriptions(
+            rng,
+            subscriptions,
+            invoices=invoices,
+            people=people,
+            period=period,
+            files=exports.open("stripe", "subscriptions"),
+        ),
+        "stripe/invoices": _write_invoices(
             rng,
             invoices,
             charges=charges,
             subscriptions=subscriptions,
             people=people,
             period=period,
-            files=files("invoices"),
+            files=exports.open("stripe", "invoices"),
         ),
-        "charges": _write_charges(
+        "stripe/charges": _write_charges(
             rng,
             charges,
             invoices=invoices,
             subscriptions=subscriptions,
+            cards=cards,
             people=people,
             period=period,
-            files=files("charges"),
+            files=exports.open("stripe", "charges"),
         ),
     }
+    person = subscriptions.person
+    payer = _payer_email(people, person)
+    is_own = pc.starts_with(payer, "billing@").to_numpy(zero_copy_only=False) == 0
+    charged = np.unique(subscriptions.person[charges.subscription[_inside(charges.created, period)]])
+    return Written(
+        rows=rows,
+        identifiers=[
+            ("stripe_customer", person, subscriptions.customer_id),
+            ("user_id", person, people.user_id.take(pa.array(person))),
+            ("email", person[is_own], payer.filter(pa.array(is_own))),
+            ("card_fingerprint", charged, cards.take(pa.array(charged))),
+        ],
+    )
 
 
-def _bill(rng: np.random.Generator, subscriptions: Subscriptions) -> _Invoices:
-    """One invoice a month; the first is paid at once, later ones are finalised an hour after they are made."""
+def _inside(at: np.ndarray, period: Period) -> np.ndarray:
+    return (at >= period.start) & (at < period.end)
+
+
+def _bill(rng: np.random.Generator, subscriptions: Subscriptions, period: Period) -> _Invoices:
+    """One invoice a month, from the month that runs when the period begins on.
+
+    The first of a subscription is paid at once, later ones are finalised an hour after they are made.
+    """
     subscription, month = spread(subscriptions.paid_months + subscriptions.is_unpaid)
+    created = add_months(subscriptions.starts[subscription], month)
+    ours = (created >= period.start - 32 * MS_PER_DAY) & (created < period.end)
+    subscription, month, created = subscription[ours], month[ours], created[ours]
     in_vain = month == subscriptions.paid_months[subscription]
     stumbles = (month > 0) & ~in_vain & (rng.random(len(month)) < RECOVERED_FAILURE_SHARE)
     attempts = np.where(in_vain, len(RETRY_DAYS), 1 + stumbles * rng.choice([1, 2], len(month), p=[0.7, 0.3]))
-    created = add_months(subscriptions.starts[subscription], month)
     fresh = ids(rng, "in_1", len(month))
     return _Invoices(
         subscription=subscription,
@@ -167,22 +214,37 @@ def _bill(rng: np.random.Generator, subscriptions: Subscriptions) -> _Invoices:
     )
 
 
-def _collect(rng: np.random.Generator, invoices: _Invoices) -> _Charges:
-    """Charges of each invoice: all but the last attempt fail; some that succeed are paid back."""
+def _collect(rng: np.random.Generator, invoices: _Invoices, world: World) -> _Charges:
+    """Charges of each invoice: all but the last attempt fail; some that succeed are paid back. Then those of packs."""
+    subscriptions, attempts = world.lives.subscriptions, world.lives.attempts
     invoice, place = spread(invoices.attempts)
     created = invoices.finalized[invoice] + RETRY_DAYS[place] * MS_PER_DAY
     succeeds = invoices.is_paid[invoice] & (place == invoices.attempts[invoice] - 1)
     refunded = succeeds & (rng.random(len(invoice)) < REFUND_SHARE)
     after = (rng.uniform(0.2, 12, len(invoice)) * MS_PER_DAY).astype(np.int64)
     part = np.where(rng.random(len(invoice)) < PARTIAL_REFUND_SHARE, 0.5, 1.0)
+    packs = np.flatnonzero(attempts.succeeds & attempts.is_pack & _inside(attempts.paid_at, world.period))
+    back = (attempts.return_at[packs] < NEVER) & attempts.return_ok[packs]
+    paid_back = attempts.return_at[packs] + RETURN_ANSWER_MS + rng.integers(0, 6 * HOUR, len(packs))
+    plan = subscriptions.plan[invoices.subscription[invoice]]
     return _Charges(
-        invoice=invoice,
-        attempt=place + 1,
-        created=created,
-        succeeds=succeeds,
-        refunded_at=np.where(refunded, created + after, NEVER),
-        refund=np.where(refunded, part, 0.0),
-        id=ids(rng, "ch_3", len(invoice)),
+        invoice=np.concatenate([invoice, np.full(len(packs), -1)]),
+        subscription=np.concatenate(
+            [invoices.subscription[invoice], np.searchsorted(subscriptions.person, attempts.person[packs])]
+        ),
+        cents=np.concatenate(
+            [
+                np.array([p.cents for p in words.PLANS])[plan],
+                np.array([p.cents for p in words.PACKS])[attempts.item[packs]],
+            ]
+        ),
+        order_id=pa.concat_arrays([pa.nulls(len(invoice), pa.string()), attempts.order_id.take(pa.array(packs))]),
+        attempt=np.concatenate([place + 1, np.ones(len(packs), np.int64)]),
+        created=np.concatenate([created, attempts.paid_at[packs] - 2_000]),
+        succeeds=np.concatenate([succeeds, np.ones(len(packs), bool)]),
+        refunded_at=np.concatenate([np.where(refunded, created + after, NEVER), np.where(back, paid_back, NEVER)]),
+        refund=np.concatenate([np.where(refunded, part, 0.0), np.where(back, 1.0, 0.0)]),
+        id=ids(rng, "ch_3", len(invoice) + len(packs)),
     )
 
 
@@ -215,6 +277,7 @@ def _write_customers(
     given_up = subscriptions.ends[failing] - GIVEN_UP_DAYS * MS_PER_DAY + HOUR
     created = subscriptions.starts[thing] - 4_000
     person = subscriptions.person[thing]
+    at = np.concatenate([created[: len(subscriptions.starts)], given_up])
     fields: dict[str, Json] = {
         "id": text(subscriptions.customer_id.take(pa.array(thing))),
         "object": '"customer"',
@@ -228,13 +291,14 @@ def _write_customers(
         "livemode": "true",
         "metadata": _user_metadata(people, person),
         "name": text(people.name.take(pa.array(person))),
-        "phone": _or_null(people.phone.take(pa.array(person))),
+        "phone": _or_null(people.phone_at(person, at)),
         "preferred_locales": glue("[", text(pick([z.locale for z in words.ZONES], people.zone[person])), "]"),
         "shipping": "null",
         "tax_exempt": '"none"',
     }
-    at = np.concatenate([created[: len(subscriptions.starts)], given_up])
-    return write_versions(fields, at=at, thing=thing, rng=rng, period=period, files=files)
+    return write_versions(
+        fields, at=at, thing=thing, rng=rng, period=period, files=files, with_standing=True
+    )
 
 
 def _write_subscriptions(
@@ -310,7 +374,9 @@ def _write_subscriptions(
         "trial_end": "null",
         "trial_start": "null",
     }
-    return write_versions(fields, at=at, thing=thing, rng=rng, period=period, files=files)
+    return write_versions(
+        fields, at=at, thing=thing, rng=rng, period=period, files=files, with_standing=True
+    )
 
 
 def _write_invoices(
@@ -327,13 +393,14 @@ def _write_invoices(
     everyone = np.arange(len(invoices.created))
     vain = np.flatnonzero(~invoices.is_paid)
     given_up = invoices.created[vain] + GIVEN_UP_DAYS * MS_PER_DAY
-    thing = np.concatenate([everyone, charges.invoice, vain])
-    at = np.concatenate([invoices.created, charges.created, given_up])
-    sizes = [len(everyone), len(charges.created), len(vain)]
+    billed = np.flatnonzero(charges.invoice >= 0)
+    thing = np.concatenate([everyone, charges.invoice[billed], vain])
+    at = np.concatenate([invoices.created, charges.created[billed], given_up])
+    sizes = [len(everyone), len(billed), len(vain)]
     status = np.concatenate(
-        [np.full(sizes[0], OPEN), np.where(charges.succeeds, PAID, OPEN), np.full(sizes[2], UNCOLLECTIBLE)]
+        [np.full(sizes[0], OPEN), np.where(charges.succeeds[billed], PAID, OPEN), np.full(sizes[2], UNCOLLECTIBLE)]
     )
-    tried = np.concatenate([np.zeros(sizes[0], int), charges.attempt, np.full(sizes[2], len(RETRY_DAYS))])
+    tried = np.concatenate([np.zeros(sizes[0], int), charges.attempt[billed], np.full(sizes[2], len(RETRY_DAYS))])
     first_charge = np.cumsum(invoices.attempts) - invoices.attempts
     charge = np.where(tried > 0, first_charge[thing] + tried - 1, -1)
     subscription = invoices.subscription[thing]
@@ -358,7 +425,7 @@ def _write_invoices(
         "customer_address": _address(people, person),
         "customer_email": _or_null(_payer_email(people, person)),
         "customer_name": text(people.name.take(pa.array(person))),
-        "customer_phone": _or_null(people.phone.take(pa.array(person))),
+        "customer_phone": _or_null(people.phone_at(person, at)),
         "livemode": "true",
         "metadata": "{}",
         "number": glue('"LUM-', plain(100_000 + thing), '"'),
@@ -389,6 +456,7 @@ def _write_charges(
     *,
     invoices: _Invoices,
     subscriptions: Subscriptions,
+    cards: pa.Array,
     people: People,
     period: Period,
     files: DailyFiles,
@@ -398,9 +466,8 @@ def _write_charges(
     thing = np.concatenate([np.arange(len(charges.created)), back])
     at = np.concatenate([charges.created, charges.refunded_at[back]])
     is_back = np.arange(len(thing)) >= len(charges.created)
-    subscription = invoices.subscription[charges.invoice[thing]]
+    invoice, subscription, amount = charges.invoice[thing], charges.subscription[thing], charges.cents[thing]
     person = subscriptions.person[subscription]
-    amount = np.array([p.cents for p in words.PLANS])[subscriptions.plan[subscription]]
     refunded = np.where(is_back, (amount * charges.refund[thing]).astype(np.int64), 0)
     ok = charges.succeeds[thing]
     code = pick(['"card_declined"', '"expired_card"', '"insufficient_funds"'], thing % 3)
@@ -420,7 +487,6 @@ def _write_charges(
             "status": '"succeeded"',
         }
     )
-    cards = ids(rng, "", len(people), length=16)
     brand = person % len(words.CARD_BRANDS)
     card = record(
         {
@@ -445,7 +511,7 @@ def _write_charges(
                 "address": _address(people, person),
                 "email": email,
                 "name": text(people.name.take(pa.array(person))),
-                "phone": _or_null(people.phone.take(pa.array(person))),
+                "phone": _or_null(people.phone_at(person, at)),
             }
         ),
         "captured": boolean(ok),
@@ -455,9 +521,14 @@ def _write_charges(
         "disputed": "false",
         "failure_code": where(ok, "null", code),
         "failure_message": where(ok, "null", message),
-        "invoice": text(invoices.id.take(pa.array(charges.invoice[thing]))),
+        "invoice": _or_null(pick(invoices.id, invoice)),
         "livemode": "true",
-        "metadata": _user_metadata(people, person),
+        "metadata": record(
+            {
+                "user_id": text(people.user_id.take(pa.array(person))),
+                "order_id": text(charges.order_id.take(pa.array(thing))),
+            }
+        ),
         "outcome": record(
             {
                 "network_status": where(ok, '"approved_by_network"', '"declined_by_network"'),

@@ -1,16 +1,17 @@
-"""The demo company: Lumen, a made-up project planner with a 14-day free trial, as exports of its systems.
+"""The demo company: Lumen, a made-up project planner with a free trial, as exports of the systems it uses.
 
-One seed decides everything; the same seed, people, days and last day give the same bytes. People come
-through channels (some with lost campaign parameters), look around on several devices before they sign
-up, try, meet forms that refuse them, pay or leave, renew, ask for help, and are written down by Segment,
-Stripe and Zendesk in those vendors' own formats, one file a day. Some share a tablet, some sign up with
-a role mailbox, some refuse or withdraw consent; robots and AI agents read along; calls come twice, late,
-or from clocks that are hours wrong.
+One seed decides everything; the same seed, people, days and last day give the same bytes. Half of the people had an
+account when the exports begin; the others come through channels (some with lost campaign parameters), look around
+on several devices before they sign up, try, get stuck in the onboarding, pay or leave, buy packs at the online
+checkout, send some back, renew, ask for help by mail, telephone and chat, answer surveys, visit the shops, and are
+written down by each vendor in its own format, one file a day. Some share a tablet with their family, some sign up with
+a role mailbox, some are known to the shops by name and home alone, a telephone is passed on, some refuse or withdraw
+consent; robots and AI agents read along; calls come twice, up to 60 days late, or from clocks that are hours wrong.
 
-One thing goes wrong on purpose: from 29 to 8 days before the last day (1 to 21 June 2026 by default) the
-checkout form mostly fails. An attempt that usually succeeds with probability 0.82 then does so with 0.22,
-most of those people see "Something went wrong", and some write to support about it. The trials that began
-in those weeks convert far less, so `trial_to_paid` must show degraded weeks.
+What people do next depends on what they did before by the laws in ``laws.py``, so that the truth is known: ``truth.py``
+writes it apart from the exports. Three things go wrong on purpose, unless none shall: the checkout form of one version of
+the app breaks for the three weeks that end 8 days before the last day (conversion 0.70 to 0.25), the import step of the
+onboarding confuses (completion 0.86 to 0.52), and a campaign brings a surge of visitors who rarely stay.
 
 Addresses, mailboxes and telephone numbers are from the ranges reserved for documentation and fiction.
 """
@@ -25,18 +26,26 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from dagster_project.demo.billing import write_stripe
-from dagster_project.demo.life import make_events, make_lives
-from dagster_project.demo.people import Period, make_devices, make_people
+from dagster_project.demo.files import Exports
+from dagster_project.demo.life import make_calendar
+from dagster_project.demo.people import BLOCK, Period
 from dagster_project.demo.segment import write_segment
-from dagster_project.demo.support import write_zendesk
+from dagster_project.demo.truth import Truth
+from dagster_project.demo.world import World, Written, make_world
 from dagster_project.errors import ThroughlineError
 
 DEFAULT_SEED = 7
-DEFAULT_PEOPLE = 1_500
-DEFAULT_DAYS = 180
+DEFAULT_PEOPLE = 5_000
+DEFAULT_DAYS = 365
 # Fixed, so that the demo of today and of next year are the same.
 DEFAULT_UNTIL = date(2026, 6, 30)
-FEWEST_PEOPLE, FEWEST_DAYS = 20, 40
+FEWEST_PEOPLE, FEWEST_DAYS = 40, 40
+
+# Who writes what, in the order of telling.
+WRITERS: tuple[tuple[str, Callable[[World, Exports], Written]], ...] = (
+    ("segment", write_segment),
+    ("stripe", write_stripe),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +77,22 @@ class DemoReport:
 def generate_demo(
     *,
     out: Path,
+    truth: Path | None = None,
     seed: int = DEFAULT_SEED,
     people: int = DEFAULT_PEOPLE,
     days: int = DEFAULT_DAYS,
     until: date = DEFAULT_UNTIL,
+    incidents: bool = True,
     progress: Callable[[str], None] | None = None,
 ) -> DemoReport:
-    """Write the exports of the demo company.
+    """Write the exports of the demo company, and the truth about it elsewhere.
 
     Parameters
     ----------
     out : Path
-        Folder that gets ``<source>/<table>/YYYY-MM-DD.jsonl``; it appears complete or not at all.
+        Folder that gets ``<source>/<table>/YYYY-MM-DD.{jsonl,csv}``; it appears complete or not at all.
+    truth : Path, optional
+        Folder that gets the truth as CSV files; none is written if it is not given.
     seed : int
         Decides everything that is random, 0 or more.
     people : int
@@ -88,6 +101,8 @@ def generate_demo(
         How many days are covered.
     until : date
         The last day covered.
+    incidents : bool
+        Whether the things that go wrong on purpose do.
     progress : callable, optional
         Is told in words what is being made.
 
@@ -99,42 +114,45 @@ def generate_demo(
     Raises
     ------
     ThroughlineError
-        If a number is too small, or ``out`` already holds exports of these sources.
+        If a number is too small, or a folder already holds something that would be overwritten.
     """
     started = time.monotonic()
     tell = progress or (lambda message: None)
-    _check(out, seed=seed, people=people, days=days)
+    _check(out, truth=truth, seed=seed, people=people, days=days)
     first_day = until - timedelta(days=days - 1)
     period = Period(start=_midnight(first_day), end=_midnight(until + timedelta(days=1)))
+    calendar = make_calendar(period, planted=incidents)
     partial = out.parent / f".{out.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    exports_folder, truth_folder = partial / "exports", partial / "truth"
+    exports_folder.mkdir(parents=True)
+    truth_folder.mkdir()
 
-    tell(f"Drawing {people:,} people and their devices")
-    crowd = make_people(seed=seed, count=people, period=period)
-    devices = make_devices(seed=seed, people=crowd)
-    tell(f"Living {days} days until {until}")
-    lives = make_lives(seed=seed, people=crowd, period=period)
-    events = make_events(seed=seed, people=crowd, devices=devices, lives=lives, period=period)
     rows: dict[str, int] = {}
-    for source, write in (("segment", write_segment), ("stripe", write_stripe), ("zendesk", write_zendesk)):
-        tell(f"Writing {source}")
-        counts = write(
-            seed=seed,
-            people=crowd,
-            devices=devices,
-            lives=lives,
-            events=events,
-            period=period,
-            out=partial,
-            start=first_day,
-        )
-        rows |= {f"{source}/{table}": count for table, count in counts.items()}
-    files = sum(1 for _ in partial.rglob("*.jsonl"))
+    true = Truth(folder=truth_folder, period=period, calendar=calendar)
+    for block, first in enumerate(range(0, people, BLOCK)):
+        count = min(BLOCK, people - first)
+        of = f" {first + 1:,} to {first + count:,}" if people > BLOCK else ""
+        tell(f"Living {days} days of {count:,} people{of} until {until}")
+        world = make_world(seed=seed, block=block, count=count, period=period, calendar=calendar)
+        exports = Exports(folder=exports_folder, start=first_day, block=block)
+        written = []
+        for source, write in WRITERS:
+            tell(f"Writing {source}")
+            written.append(write(world, exports))
+            for table, lines in written[-1].rows.items():
+                rows[table] = rows.get(table, 0) + lines
+        if truth is not None:
+            true.add(world, written)
+    files = sum(1 for path in exports_folder.rglob("*") if path.is_file())
+    if truth is not None:
+        true.close()
+        truth.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(truth_folder, truth)
     out.mkdir(parents=True, exist_ok=True)
-    for folder in sorted(partial.iterdir()):
+    for folder in sorted(exports_folder.iterdir()):
         shutil.move(folder, out / folder.name)
-    partial.rmdir()
+    shutil.rmtree(partial)
     return DemoReport(
         out=out,
         first_day=first_day,
@@ -145,7 +163,7 @@ def generate_demo(
     )
 
 
-def _check(out: Path, *, seed: int, people: int, days: int) -> None:
+def _check(out: Path, *, truth: Path | None, seed: int, people: int, days: int) -> None:
     """Refuse what cannot give a demo."""
     if seed < 0:
         raise ThroughlineError(f"The demo's seed is {seed}; give a whole number of 0 or more.")
@@ -154,12 +172,20 @@ def _check(out: Path, *, seed: int, people: int, days: int) -> None:
             f"A demo of {people} people and {days} days shows nothing; "
             f"give at least {FEWEST_PEOPLE} people and {FEWEST_DAYS} days."
         )
-    for source in ("segment", "stripe", "zendesk"):
+    for source, _ in WRITERS:
         if (out / source).exists():
             raise ThroughlineError(
                 f"{out / source} already exists and the demo does not overwrite exports; "
                 "name another folder with --out or remove this one."
             )
+    if truth is not None and truth.exists():
+        raise ThroughlineError(
+            f"{truth} already exists and the demo does not overwrite it; name another folder with --truth or remove this one."
+        )
+    if truth is not None and truth.resolve().is_relative_to(out.resolve()):
+        raise ThroughlineError(
+            f"The truth may not stand in the inbox, where the pipeline would find it; name a folder outside {out} with --truth."
+        )
 
 
 def _midnight(day: date) -> int:

@@ -42,7 +42,7 @@ UNPAID = 0.012
 # Chance that an eligible attempt is next touched by a call or a webinar, by the level of the week before. Calls are
 # offered nearly at random; webinars attract those who use the product anyway: that is the logged confounder.
 TOUCH_CHANCES = np.array([[0.24, 0.05], [0.28, 0.20], [0.28, 0.44]])
-CALL_LIFT, WEBINAR_LIFT, STUCK_LIFT = 1.0, 0.0, -0.7
+CALL_LIFT, WEBINAR_LIFT, STUCK_LIFT = 0.75, 0.0, -0.7
 _WANTS_PLAN = -1.75
 _WANTS_BY_LEVEL = np.array([-1.5, 0.0, 1.0])
 _WANTS_BY_AGE = np.array([-0.6, 0.2, 0.5, 0.0, -0.6, -1.2, -1.4, -1.6, -1.8, -1.9, -2.0, -2.1, -2.2])

@@ -102,6 +102,11 @@ class People:
     def __len__(self) -> int:
         return len(self.zone)
 
+    def phone_at(self, person: np.ndarray, at: np.ndarray) -> pa.Array:
+        """The telephones people have at an instant; null where they have none then."""
+        is_theirs = (at >= self.phone_from[person]) & (at < self.phone_until[person])
+        return where(is_theirs, self.phone.take(pa.array(person)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Devices:
@@ -330,7 +335,7 @@ def make_people(*, seed: int, count: int, period: Period, launch: tuple[int, int
 
 
 # People of one block; larger demos are made block by block, so that memory stays bounded.
-BLOCK = 20_000
+BLOCK = 10_000
 
 
 def _touch_shares() -> np.ndarray:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
@@ -13,22 +11,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.demo import words
+from dagster_project.demo.events import IDENTIFY, NAMES, PAGE, TRACK, Events
 from dagster_project.demo.files import (
     MS_PER_DAY,
-    DailyFiles,
+    Exports,
     glue,
     instant,
     listed,
     pick,
     plain,
     record,
-    stream,
     text,
     uuids,
     where,
 )
-from dagster_project.demo.life import IDENTIFY, NAMES, PAGE, TRACK, Events, Lives
-from dagster_project.demo.people import NO_ANALYTICS, UNKNOWN, Devices, People, Period
+from dagster_project.demo.life import RELEASES
+from dagster_project.demo.people import NO_ANALYTICS, UNKNOWN, Devices, People
+from dagster_project.demo.world import World, Written
 
 DUPLICATE_SHARE = 0.01
 # The same call sent again by a client that missed the answer: same messageId, later sentAt.
@@ -37,9 +36,11 @@ ROWS_AT_ONCE = 200_000
 SITE, APP_SITE, TEST_SITE = "https://www.lumen.example", "https://app.lumen.example", "https://staging.lumen.example"
 CHECKOUT_SITE = "https://checkout.stripe.com/"
 # Where in the app each kind of event happens.
-PATHS = [
-    "/checkout" if name in ("Checkout Started", "Form Error", "Subscription Started") else "/board" for name in NAMES
-]
+AT_CHECKOUT = (
+    *("Product Viewed", "Checkout Started", "Checkout Step Viewed", "Payment Info Entered", "Form Error"),
+    *("Order Completed", "Subscription Started"),
+)
+PATHS = ["/checkout" if name in AT_CHECKOUT else "/board" for name in NAMES]
 FORM_ERROR, SIGNED_UP = NAMES.index("Form Error"), NAMES.index("Signed Up")
 TABLES = ((TRACK, "tracks"), (PAGE, "pages"), (IDENTIFY, "identifies"))
 
@@ -54,9 +55,9 @@ class _Calls:
     message_id: pa.Array
 
 
-def _deliver(*, seed: int, events: Events, period: Period) -> _Calls:
+def _deliver(world: World) -> _Calls:
     """Say when each call was sent and received; add the repeats."""
-    rng = stream(seed, "segment")
+    rng, events = world.stream("segment"), world.events
     count = len(events.at)
     late = events.session_late[events.session]
     # A phone that was offline sends the whole session once it is back, in order.
@@ -70,7 +71,7 @@ def _deliver(*, seed: int, events: Events, period: Period) -> _Calls:
     event = np.concatenate([event, resent, repeated])
     sent = np.concatenate([sent, sent[resent] + pause, sent[repeated]])
     received = np.concatenate([received, received[resent] + pause, received[repeated]])
-    kept = np.flatnonzero(received < period.end)
+    kept = np.flatnonzero(received < world.period.end)
     order = kept[np.argsort(received[kept], kind="stable")]
     return _Calls(
         event=event[order],
@@ -80,29 +81,35 @@ def _deliver(*, seed: int, events: Events, period: Period) -> _Calls:
     )
 
 
-def _device_context(devices: Devices, people: People) -> tuple[pa.Array, pa.Array]:
-    """Parts of the context that a device always sends: without and with its user agent."""
-    zone = people.zone[devices.owner]
-    of_app = np.where(devices.is_app, devices.model, -1)
+def _device_context(
+    devices: Devices, people: People, *, device: np.ndarray, release: np.ndarray
+) -> tuple[pa.Array, pa.Array]:
+    """Parts of the context that a device sends under a release of the app: without and with its user agent."""
+    model, is_app = devices.model[device], devices.is_app[device]
+    zone = people.zone[devices.owner[device]]
+    of_app = np.where(is_app, model, -1)
+    version = pick(RELEASES, np.maximum(release, 0))
 
     def told(field: str) -> pa.Array:
         return text(pick([getattr(model, field) for model in words.DEVICE_MODELS], of_app))
 
     library = where(
-        devices.is_app,
+        is_app,
         '{"name":"analytics-react-native","version":"2.19.1"}',
         '{"name":"analytics.js","version":"npm:next-1.70.0"}',
     )
     fixed = {
-        "ip": text(devices.ip),
+        "ip": text(devices.ip.take(pa.array(device))),
         "library": library,
         "locale": text(pick([z.locale for z in words.ZONES], zone)),
         "timezone": text(pick([z.name for z in words.ZONES], zone)),
-        "app": where(devices.is_app, record({"name": '"Lumen"', "version": told("app_version")})),
-        "os": where(devices.is_app, record({"name": told("os"), "version": told("os_version")})),
-        "device": where(devices.is_app, record({"manufacturer": told("manufacturer"), "type": told("type")})),
+        "app": where(is_app, record({"name": '"Lumen"', "version": text(version)})),
+        "os": where(is_app, record({"name": told("os"), "version": told("os_version")})),
+        "device": where(is_app, record({"manufacturer": told("manufacturer"), "type": told("type")})),
     }
-    return _inside(fixed), _inside({**fixed, "userAgent": text(devices.user_agent)})
+    agents = [m.user_agent.replace("{version}", release) for m in words.DEVICE_MODELS for release in RELEASES]
+    agent = pick(agents, model * len(RELEASES) + np.maximum(release, 0))
+    return _inside(fixed), _inside({**fixed, "userAgent": text(agent)})
 
 
 def _inside(fields: dict[str, pa.Array]) -> pa.Array:
@@ -173,83 +180,95 @@ def _landings(rng: np.random.Generator, touch: np.ndarray) -> _Landings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _World:
-    """What the lines are written from."""
+class _Told:
+    """What the lines are written from; ``context`` per combination of device and release, ``of_session`` which one."""
 
-    people: People
-    devices: Devices
-    lives: Lives
-    events: Events
+    world: World
     calls: _Calls
     landings: _Landings
     bare_context: pa.Array
     context: pa.Array
+    of_session: np.ndarray
     robot_context: pa.Array
     robot_id: pa.Array
     leaks: np.ndarray
 
 
-def write_segment(
-    *, seed: int, people: People, devices: Devices, lives: Lives, events: Events, period: Period, out: Path, start: date
-) -> dict[str, int]:
-    """Write tracks, pages and identifies, each call in the file of the day on which it was received.
-
-    Returns
-    -------
-    dict
-        Rows by table.
-    """
-    rng = stream(seed, "context")
-    calls = _deliver(seed=seed, events=events, period=period)
-    bare_context, context = _device_context(devices, people)
+def write_segment(world: World, exports: Exports) -> Written:
+    """Write tracks, pages and identifies, each call in the file of the day on which it was received."""
+    rng, events, devices = world.stream("context"), world.events, world.devices
+    calls = _deliver(world)
+    pair = np.maximum(events.session_device, 0) * len(RELEASES) + np.maximum(events.session_release, 0)
+    pairs, of_session = np.unique(pair, return_inverse=True)
+    bare_context, context = _device_context(
+        devices, world.people, device=pairs // len(RELEASES), release=pairs % len(RELEASES)
+    )
     robot_context, robot_id = _robot_context(rng, np.maximum(events.session_robot, 0))
-    world = _World(
-        people=people,
-        devices=devices,
-        lives=lives,
-        events=events,
+    told = _Told(
+        world=world,
         calls=calls,
         landings=_landings(rng, events.session_touch),
         bare_context=bare_context,
         context=context,
+        of_session=of_session,
         robot_context=robot_context,
         robot_id=robot_id,
         # A reader's own address sometimes stands in a link from a mail; landing must take it out.
         leaks=rng.random(len(events.session_touch)) < 0.02,
     )
-    written = {}
+    rows = {}
     for kind, table in TABLES:
-        files = DailyFiles(out, source="segment", table=table, start=start)
+        files = exports.open("segment", table)
         mine = np.flatnonzero(events.kind[calls.event] == kind)
         for at in range(0, len(mine), ROWS_AT_ONCE):
-            rows = mine[at : at + ROWS_AT_ONCE]
-            day = (calls.received[rows] - period.start) // MS_PER_DAY
-            files.write(day=day, lines=_lines(world, kind=kind, rows=rows))
+            part = mine[at : at + ROWS_AT_ONCE]
+            day = (calls.received[part] - world.period.start) // MS_PER_DAY
+            files.write(day=day, lines=_lines(told, kind=kind, rows=part))
         files.close()
-        written[table] = files.rows
-    return written
+        rows[f"segment/{table}"] = files.rows
+    return Written(rows=rows, identifiers=_identifiers(world, calls))
 
 
-def _lines(world: _World, *, kind: int, rows: np.ndarray) -> pa.Array:
+def _identifiers(world: World, calls: _Calls) -> list[tuple[str, np.ndarray, pa.Array]]:
+    """Devices that were used by whom, and what people said of themselves."""
+    events, people = world.events, world.people
+    session = np.unique(events.session[calls.event])
+    session = session[events.session_person[session] >= 0]
+    used = np.unique(events.session_person[session] * len(world.devices) + events.session_device[session])
+    person, device = used // len(world.devices), used % len(world.devices)
+    called = calls.event[events.kind[calls.event] == IDENTIFY]
+    caller = events.session_person[events.session[called]]
+    known = np.unique(caller)
+    took = pa.array(known)
+    return [
+        ("anonymous_id", person, world.devices.anonymous_id.take(pa.array(device))),
+        ("user_id", known, people.user_id.take(took)),
+        ("email", known, people.email.take(took)),
+        ("phone", caller, people.phone_at(caller, events.at[called])),
+    ]
+
+
+def _lines(told: _Told, *, kind: int, rows: np.ndarray) -> pa.Array:
     """Some calls of one kind as JSON lines."""
-    events, calls = world.events, world.calls
+    world, calls = told.world, told.calls
+    events = world.events
     event = calls.event[rows]
     session = events.session[event]
     person, device = events.session_person[session], np.maximum(events.session_device[session], 0)
     is_robot = events.session_robot[session] >= 0
-    of_device, of_session = pa.array(device), pa.array(session)
-    page = _page(world, event=event)
+    of_device, of_session, of_pair = pa.array(device), pa.array(session), pa.array(told.of_session[session])
+    page = _page(told, event=event)
     is_app = world.devices.is_app[device] & ~is_robot
     context = where(
         is_robot,
-        world.robot_context.take(of_session),
-        where(events.session_no_agent[session], world.bare_context.take(of_device), world.context.take(of_device)),
+        told.robot_context.take(of_session),
+        where(events.session_no_agent[session], told.bare_context.take(of_pair), told.context.take(of_pair)),
     )
     landed = events.is_landing[event] & ~is_app
     parts = [
         context,
         glue('"page":', where(is_app, None, page)),
-        glue('"campaign":', where(landed, world.landings.campaign.take(of_session))),
+        glue('"campaign":', where(landed, told.landings.campaign.take(of_session))),
         glue('"consent":', _consent(person, events.at[event], world.people)),
     ]
     skew = np.where(is_robot, 0, world.devices.skew[device])
@@ -260,7 +279,7 @@ def _lines(world: _World, *, kind: int, rows: np.ndarray) -> pa.Array:
             "channel": '"client"',
             "messageId": text(calls.message_id.take(pa.array(rows))),
             "anonymousId": text(
-                where(is_robot, world.robot_id.take(of_session), world.devices.anonymous_id.take(of_device))
+                where(is_robot, told.robot_id.take(of_session), world.devices.anonymous_id.take(of_device))
             ),
             "userId": where(events.is_known[event] & (person >= 0), user, "null"),
             **_payload(world, kind=kind, event=event, page=page),
@@ -275,9 +294,9 @@ def _lines(world: _World, *, kind: int, rows: np.ndarray) -> pa.Array:
     )
 
 
-def _page(world: _World, *, event: np.ndarray) -> pa.Array:
+def _page(told: _Told, *, event: np.ndarray) -> pa.Array:
     """The page object of each call."""
-    events = world.events
+    world, events = told.world, told.world.events
     number, session = events.page[event], events.session[event]
     name, landed = events.name[event], events.is_landing[event]
     person = events.session_person[session]
@@ -285,12 +304,12 @@ def _page(world: _World, *, event: np.ndarray) -> pa.Array:
     signing_up = (name == SIGNED_UP) | ((name == FORM_ERROR) & ~events.is_known[event])
     path = where(on_site, pick([p.path for p in words.PAGES], number), where(signing_up, "/signup", pick(PATHS, name)))
     address = pc.replace_substring(world.people.email.take(pa.array(np.maximum(person, 0))), "@", "%40")
-    leaking = world.leaks[session] & (number == words.DOCS) & (person >= 0)
-    query = where(landed, world.landings.query.take(pa.array(session)), where(leaking, glue("?email=", address)))
+    leaking = told.leaks[session] & (number == words.DOCS) & (person >= 0)
+    query = where(landed, told.landings.query.take(pa.array(session)), where(leaking, glue("?email=", address)))
     search = pc.coalesce(query, pa.scalar(""))
     site = where(events.session_robot[session] == words.STAFF, TEST_SITE, where(on_site, SITE, APP_SITE))
     came_from = where(number == words.WELCOME, CHECKOUT_SITE, glue(site, "/"))
-    outside = pc.coalesce(world.landings.referrer.take(pa.array(session)), pa.scalar(""))
+    outside = pc.coalesce(told.landings.referrer.take(pa.array(session)), pa.scalar(""))
     return record(
         {
             "path": text(path),
@@ -302,7 +321,7 @@ def _page(world: _World, *, event: np.ndarray) -> pa.Array:
     )
 
 
-def _payload(world: _World, *, kind: int, event: np.ndarray, page: pa.Array) -> dict[str, pa.Array]:
+def _payload(world: World, *, kind: int, event: np.ndarray, page: pa.Array) -> dict[str, pa.Array]:
     """What distinguishes a track, a page and an identify call."""
     events, people = world.events, world.people
     if kind == TRACK:
@@ -313,13 +332,13 @@ def _payload(world: _World, *, kind: int, event: np.ndarray, page: pa.Array) -> 
     if kind == PAGE:
         return {"name": text(pick([p.name for p in words.PAGES], events.page[event])), "properties": page}
     person = events.session_person[events.session[event]]
-    who = pa.array(person)
+    who, at = pa.array(person), events.at[event]
     company = people.company.take(who)
     has_company = pc.is_valid(company).to_numpy(zero_copy_only=False)
     traits = {
         "email": text(people.email.take(who)),
         "name": text(people.name.take(who)),
-        "phone": text(people.phone.take(who)),
+        "phone": text(people.phone_at(person, at)),
         "company": where(has_company, record({"id": text(glue("co_", company)), "name": text(company)})),
         "address": record({"country": text(pick([z.country for z in words.ZONES], people.zone[person]))}),
         "createdAt": instant(world.lives.signs_up[person]),
