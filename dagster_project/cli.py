@@ -59,6 +59,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--days", type=int, default=DEFAULT_DAYS)
     demo.add_argument("--until", type=date.fromisoformat, default=DEFAULT_UNTIL, help="last day, as 2026-06-30")
     demo.add_argument("--out", type=Path, help="folder to write to (the inbox)")
+    demo.add_argument("--truth", type=Path, help="folder for what is true of the company (none)")
+    demo.add_argument("--incidents", choices=("all", "none"), default="all", help="what goes wrong on purpose (all)")
     demo.set_defaults(command=_demo)
 
     run = commands.add_parser("run", help="run the night: land, build, audit, publish")
@@ -97,9 +99,18 @@ def _demo(chosen: argparse.Namespace) -> int:
 
     out = chosen.out.absolute() if chosen.out else load_settings().inbox
     report = generate_demo(
-        out=out, seed=chosen.seed, people=chosen.people, days=chosen.days, until=chosen.until, progress=print
+        out=out,
+        truth=chosen.truth.absolute() if chosen.truth else None,
+        seed=chosen.seed,
+        people=chosen.people,
+        days=chosen.days,
+        until=chosen.until,
+        incidents=chosen.incidents == "all",
+        progress=print,
     )
     print(f"{sum(report.rows.values()):,} rows in {report.files:,} files, in {report.out}.")
+    if chosen.truth:
+        print(f"What is true of it is in {chosen.truth}; nothing in the pipeline reads it.")
     return 0
 
 

@@ -92,12 +92,19 @@ def test_the_shop_and_the_bank_speak_of_one_order(rows: Rows) -> None:
     """) == [("billing:in_A1",)]
 
 
+def test_a_charge_is_an_order_only_if_it_names_one_and_no_invoice_tells_of_it(rows: Rows) -> None:
+    assert rows(f"""
+        select order_id, cast(revenue as varchar), currency, cast(occurred_at as varchar)
+        from {EVENTS} where event_name = 'charge.succeeded'
+    """) == [("billing:ord_7", "25.00", "USD", "2023-03-23 12:00:00")]
+
+
 def test_refunds_in_parts_add_up_and_a_failed_charge_says_why(rows: Rows) -> None:
     # 5.00 is known by the export's day alone; 5.99 more has the time of the refund itself.
     assert rows(f"""
         select event_name, cast(revenue as varchar), currency, cast(occurred_at as varchar),
             properties ->> 'failure_code'
-        from {EVENTS} where source_table = 'charges' order by occurred_at
+        from {EVENTS} where source_table = 'charges' and event_name <> 'charge.succeeded' order by occurred_at
     """) == [
         ("charge.failed", None, None, "2023-03-18 00:40:00", "card_declined"),
         ("charge.refunded", "-5.00", "USD", "2023-03-20 23:59:59.999999", None),

@@ -254,6 +254,33 @@ with
         where status = 'failed'
     ),
 
+    {# Only a charge that names an order is one: others may be an invoice's, and the invoice tells of its payment. #}
+    charge_orders as (
+        select
+            id || '|succeeded' as event_key,
+            'charges' as source_table,
+            'charge.succeeded' as event_name,
+            created as occurred_at,
+            available_at,
+            customer_id as crm_id,
+            user_id,
+            cast(null as varchar) as email,
+            cast(null as varchar) as phone,
+            card_id,
+            cast(null as varchar) as country,
+            {{ order_key("stripe", "charges", "order_id") }} as order_id,
+            {{ from_minor_units("amount", "currency") }} as revenue,
+            upper(currency) as currency,
+            cast(null as varchar) as text_id,
+            cast(null as json) as properties,
+            _file_id,
+            _row_number,
+            _row_key,
+            _loaded_at
+        from charges
+        where status = 'succeeded' and order_id is not null and invoice_id is null
+    ),
+
     {# A charge may be paid back in parts: each amount it reached is one event, worth what it added. #}
     refund_states as (
         select
@@ -316,6 +343,9 @@ with
         union all
         select *, 'stripe' as source
         from charge_failures
+        union all
+        select *, 'stripe' as source
+        from charge_orders
         union all
         select *, 'stripe' as source
         from charge_refunds
