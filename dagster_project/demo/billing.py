@@ -296,9 +296,7 @@ def _write_customers(
         "shipping": "null",
         "tax_exempt": '"none"',
     }
-    return write_versions(
-        fields, at=at, thing=thing, rng=rng, period=period, files=files, with_standing=True
-    )
+    return write_versions(fields, at=at, thing=thing, rng=rng, period=period, files=files, with_standing=True)
 
 
 def _write_subscriptions(
@@ -374,9 +372,7 @@ def _write_subscriptions(
         "trial_end": "null",
         "trial_start": "null",
     }
-    return write_versions(
-        fields, at=at, thing=thing, rng=rng, period=period, files=files, with_standing=True
-    )
+    return write_versions(fields, at=at, thing=thing, rng=rng, period=period, files=files, with_standing=True)
 
 
 def _write_invoices(

@@ -404,7 +404,14 @@ def _play_checkouts(sheet: _Sheet, *, lives: Lives) -> None:
         left == reason for reason in (PRICE, TROUBLE, PAUSE, COMPARING, BROKEN)
     )
     done = left < 0
-    some(np.ones(size, bool), at, "Checkout Started", product=wanted, step='"review"', checkout_id=text(attempts.order_id))
+    some(
+        np.ones(size, bool),
+        at,
+        "Checkout Started",
+        product=wanted,
+        step='"review"',
+        checkout_id=text(attempts.order_id),
+    )
     review = rng.lognormal(np.log(18_000), 0.4, size)
     details = rng.lognormal(np.log(32_000), 0.4, size)
     payment = rng.lognormal(np.log(28_000), 0.4, size)
@@ -488,7 +495,10 @@ def _play_returns(sheet: _Sheet, *, lives: Lives) -> None:
     session = sheet.open(person=person, at=at, works=True)
     reason = rng.integers(0, len(words.RETURN_REASONS), len(asks))
     sheet.add(
-        session, at=at, name="Return Requested", properties={**order, "reason": text(pick(words.RETURN_REASONS, reason))}
+        session,
+        at=at,
+        name="Return Requested",
+        properties={**order, "reason": text(pick(words.RETURN_REASONS, reason))},
     )
     answered = at + RETURN_ANSWER_MS
     for name, mask in (("Return Approved", ok), ("Return Rejected", ~ok)):

@@ -48,9 +48,9 @@ _WANTS_BY_LEVEL = np.array([-1.5, 0.0, 1.0])
 _WANTS_BY_AGE = np.array([-0.6, 0.2, 0.5, 0.0, -0.6, -1.2, -1.4, -1.6, -1.8, -1.9, -2.0, -2.1, -2.2])
 _GIVES_UP = -2.5
 _GIVES_UP_BY_LEVEL = np.array([0.8, 0.0, -1.2])
-_CANCELS = -5.55
-_CANCELS_BY_LEVEL = np.array([1.7, 0.0, -1.1])
-_CANCELS_AFTER_CONTACT = 1.5
+_CANCELS = -5.75
+_CANCELS_BY_LEVEL = np.array([1.9, 0.0, -1.2])
+_CANCELS_AFTER_CONTACT = 1.8
 
 
 def chance(logit: np.ndarray | float) -> np.ndarray:

@@ -300,7 +300,9 @@ class _Weeks:
         """On Monday or Tuesday of the first full week a call, a webinar or nothing reaches those on trial."""
         call, webinar = laws.TOUCH_CHANCES[self.level[person]].T
         luck = self.rng.random(len(person))
-        touch = np.where(luck < call, laws.ONBOARDING_CALL, np.where(luck < call + webinar, laws.WEBINAR, laws.NO_TOUCH))
+        touch = np.where(
+            luck < call, laws.ONBOARDING_CALL, np.where(luck < call + webinar, laws.WEBINAR, laws.NO_TOUCH)
+        )
         self.touch[person] = touch
         reached, kind = person[touch > 0], touch[touch > 0]
         lo = np.full(len(reached), monday + HOUR)
@@ -319,7 +321,9 @@ class _Weeks:
         wanting = rng.random(len(person)) < wants
         person, age = person[wanting], age[wanting]
         lo = np.where(age == 0, self.signs_up[person] + 15 * MINUTE, monday + np.where(age == 1, 2 * MS_PER_DAY, HOUR))
-        hi = np.where(age == 0, np.maximum(monday + WEEK - 2 * MINUTE, lo + MINUTE), monday + WEEK - 7 * MS_PER_DAY // 4)
+        hi = np.where(
+            age == 0, np.maximum(monday + WEEK - 2 * MINUTE, lo + MINUTE), monday + WEEK - 7 * MS_PER_DAY // 4
+        )
         at = self.moment(person, lo, hi)
         wins = rng.random(len(person)) < laws.CHECKOUT_SUCCESS
         again = ~wins & (rng.random(len(person)) < laws.PLAN_RETRY)
@@ -439,7 +443,10 @@ class _Weeks:
         asks = ~wins & broken & (rng.random(len(person)) < BROKEN_CONTACT_SHARE)
         self._attempt(person=person, at=at, device=device, succeeds=wins, item=item, is_pack=True)
         self._contact(
-            person[asks], at[asks] + rng.integers(10 * MINUTE, 3 * HOUR, int(asks.sum())), is_trial=False, is_broken=True
+            person[asks],
+            at[asks] + rng.integers(10 * MINUTE, 3 * HOUR, int(asks.sum())),
+            is_trial=False,
+            is_broken=True,
         )
         again = ~wins & (rng.random(len(person)) < laws.PACK_RETRY)
         later = at[again] + (rng.uniform(1.05, 3, int(again.sum())) * MS_PER_DAY).astype(np.int64)
@@ -463,9 +470,7 @@ def _settled(levels: np.ndarray) -> np.ndarray:
     return np.linalg.matrix_power(levels, 64)[0]
 
 
-def choose_device(
-    rng: np.random.Generator, *, person: np.ndarray, in_app: np.ndarray, devices: Devices
-) -> np.ndarray:
+def choose_device(rng: np.random.Generator, *, person: np.ndarray, in_app: np.ndarray, devices: Devices) -> np.ndarray:
     """The app where people want it and have it; else one of their other devices, mostly the first."""
     first, last = devices.first[person], devices.first[person + 1]
     pair = first + (rng.random(len(person)) ** 1.8 * (last - first)).astype(np.int64)
@@ -474,9 +479,7 @@ def choose_device(
     return np.where(in_app & (devices.app[person] >= 0), devices.app[person], device)
 
 
-def make_lives(
-    *, seed: int, people: People, devices: Devices, period: Period, calendar: Calendar, block: int
-) -> Lives:
+def make_lives(*, seed: int, people: People, devices: Devices, period: Period, calendar: Calendar, block: int) -> Lives:
     """Draw everyone's life.
 
     Parameters

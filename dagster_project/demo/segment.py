@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.demo import words
-from dagster_project.demo.events import IDENTIFY, NAMES, PAGE, TRACK, Events
+from dagster_project.demo.events import IDENTIFY, NAMES, PAGE, TRACK
 from dagster_project.demo.files import (
     MS_PER_DAY,
     Exports,

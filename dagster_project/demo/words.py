@@ -177,7 +177,7 @@ TOUCHES = (
         content="video_b", click_id="fbclid",
     ),
     # The campaign that spends and never converts.
-    Touch("display", HOME, 0.03, -9.0, None, "display_network", "display", "awareness_banner", content="banner_728"),
+    Touch("display", HOME, 0.03, -40.0, None, "display_network", "display", "awareness_banner", content="banner_728"),
     Touch("email", BLOG, 0.06, 0.3, None, "newsletter", "email", "product_news", content="top_link"),
     Touch("referral", PRICING, 0.08, 0.5, "https://toolbox-reviews.example/best-planning-apps"),
     Touch("referral", FEATURES, 0.03, 0.3, "https://forum.makers.example/t/planning"),
@@ -256,6 +256,7 @@ JOURNEY_TYPES = (
         {"direct": 2.0, "organic search": 1.2, "email": 0.6}, 0.15, 0.20, (0.60, 0.30, 0.10),
     ),
 )  # fmt: skip
+
 
 # What is bought apart from a plan, in cents.
 class Pack(NamedTuple):
