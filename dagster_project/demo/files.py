@@ -1,4 +1,4 @@
-"""Daily files, a column at a time: for JSON lines every value is an Arrow array of JSON text, null means "leave out"."""
+"""Daily files, a column at a time: in JSON lines every value is an Arrow array of JSON text, null means "leave out"."""
 
 from __future__ import annotations
 

@@ -8,10 +8,11 @@ written down by each vendor in its own format, one file a day. Some share a tabl
 a role mailbox, some are known to the shops by name and home alone, a telephone is passed on, some refuse or withdraw
 consent; robots and AI agents read along; calls come twice, up to 60 days late, or from clocks that are hours wrong.
 
-What people do next depends on what they did before by the laws in ``laws.py``, so that the truth is known: ``truth.py``
-writes it apart from the exports. Three things go wrong on purpose, unless none shall: the checkout form of one version of
-the app breaks for the three weeks that end 8 days before the last day (conversion 0.70 to 0.25), the import step of the
-onboarding confuses (completion 0.86 to 0.52), and a campaign brings a surge of visitors who rarely stay.
+What people do next depends on what they did before by the laws in ``laws.py``, so that the truth is known:
+``truth.py`` writes it apart from the exports. Three things go wrong on purpose, unless none shall: the checkout form
+of one version of the app breaks for the three weeks that end 8 days before the last day (conversion 0.70 to 0.25), the
+import step of the onboarding confuses (completion 0.86 to 0.52), and a campaign brings a surge of visitors who rarely
+stay.
 
 Addresses, mailboxes and telephone numbers are from the ranges reserved for documentation and fiction.
 """
@@ -180,11 +181,13 @@ def _check(out: Path, *, truth: Path | None, seed: int, people: int, days: int) 
             )
     if truth is not None and truth.exists():
         raise ThroughlineError(
-            f"{truth} already exists and the demo does not overwrite it; name another folder with --truth or remove this one."
+            f"{truth} already exists and the demo does not overwrite it; "
+            "name another folder with --truth or remove this one."
         )
     if truth is not None and truth.resolve().is_relative_to(out.resolve()):
         raise ThroughlineError(
-            f"The truth may not stand in the inbox, where the pipeline would find it; name a folder outside {out} with --truth."
+            "The truth may not stand in the inbox, where the pipeline would find it; "
+            f"name a folder outside {out} with --truth."
         )
 
 

@@ -1,4 +1,4 @@
-"""The laws the demo company lives by: every probability that behaviour is drawn from, and what follows from them exactly.
+"""The laws the demo company lives by: the chances that behaviour is drawn from, and what follows from them exactly.
 
 Behaviour moves in weeks that begin on Monday 00:00 UTC. Who has an account is, each week, dormant, light or heavy in
 use (no session, one, several), and next week's level depends on this week's alone. What may happen in a week (paying,

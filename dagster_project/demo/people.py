@@ -112,8 +112,8 @@ class People:
 class Devices:
     """One row per device, and ``pair_device`` per (person, device), people in order.
 
-    ``first[p]`` to ``first[p + 1]`` are the pairs of person p, and ``app[p]`` is the person's device with the app or -1.
-    ``update_lag`` is how long after a release the app is brought up to date.
+    ``first[p]`` to ``first[p + 1]`` are the pairs of person p, and ``app[p]`` is the person's device with the app or
+    -1. ``update_lag`` is how long after a release the app is brought up to date.
     """
 
     anonymous_id: pa.Array

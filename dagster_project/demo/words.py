@@ -64,7 +64,7 @@ ZONES = (
 
 
 class DeviceModel(NamedTuple):
-    """A kind of device; ``share`` is among its kind. Only apps report what they run on, and {version} in their agent."""
+    """A kind of device; ``share`` is among its kind. Only apps report what they run on, {version} in their agent."""
 
     kind: str
     user_agent: str
@@ -233,7 +233,8 @@ JOURNEY_TYPES = (
     JourneyType(
         "researcher", 0.27, (0.06, 0.08, 0.26, 0.32, 0.25, 0.03, 0.0),
         (0.10, 0.12, 0.10, 0.08, 0.05, 0.04, 0.34, 0.13, 0.04),
-        {"organic search": 2.0, "ai assistant": 2.5, "paid social": 0.3, "display": 0.3}, 0.25, 0.35, (0.70, 0.10, 0.20),
+        {"organic search": 2.0, "ai assistant": 2.5, "paid social": 0.3, "display": 0.3},
+        0.25, 0.35, (0.70, 0.10, 0.20),
     ),
     JourneyType(
         "bargain hunter", 0.21, (0.22, 0.50, 0.10, 0.06, 0.04, 0.08, 0.0),
