@@ -48,6 +48,7 @@ NAMES = (
     "Product Viewed",
     "Checkout Started",
     "Checkout Step Viewed",
+    "Checkout Step Completed",
     "Payment Info Entered",
     "Form Error",
     "Order Completed",
@@ -388,15 +389,15 @@ def _play_checkouts(sheet: _Sheet, *, lives: Lives) -> None:
         taken = {k: v.take(pa.array(rows)) if isinstance(v, pa.Array) else v for k, v in fields.items()}
         sheet.add(session[rows], at=when[rows], name=name, properties=taken or None)
 
-    def step(mask: np.ndarray, when: np.ndarray, number: int, spent: np.ndarray, idle: np.ndarray) -> None:
+    def step(mask: np.ndarray, when: np.ndarray, name: str, number: int, spent: np.ndarray, idle: np.ndarray) -> None:
         some(
             mask,
             when,
-            "Checkout Step Viewed",
+            f"Checkout Step {name}",
             step=str(number),
             step_name=f'"{words.CHECKOUT_STEPS[number - 1]}"',
             product=wanted,
-            previous_step_seconds=plain((spent // 1000).astype(np.int64)),
+            page_seconds=plain((spent // 1000).astype(np.int64)),
             hesitation_ms=plain(idle.astype(np.int64)),
         )
 
@@ -419,13 +420,13 @@ def _play_checkouts(sheet: _Sheet, *, lives: Lives) -> None:
     some(is_price, at + rng.integers(4_000, 15_000, size), "Product Viewed", product=wanted)
     goes_back = at + rng.integers(9_000, 30_000, size)
     some(is_comparing, goes_back, "Product Viewed", product=wanted)
-    step(is_comparing, goes_back + 40_000, 1, np.full(size, 40_000.0), idle * 4)
+    step(is_comparing, goes_back + 40_000, "Viewed", 1, np.full(size, 40_000.0), idle * 4)
     some(is_comparing, goes_back + 75_000, "Product Viewed", product=wanted)
     on = done | is_trouble | is_pause | is_broken
     now = at + np.clip(review, 5_000, 40_000).astype(np.int64)
-    step(on, now, 2, np.clip(review, 5_000, 40_000), idle)
+    step(on, now, "Completed", 1, np.clip(review, 5_000, 40_000), idle)
     long = rng.integers(6 * MINUTE, 24 * MINUTE, size)
-    step(is_pause, now + long, 2, long.astype(float), long * 0.8)
+    step(is_pause, now + long, "Viewed", 2, long.astype(float), long * 0.8)
     trips = done & (rng.random(size) < 0.10)
     errors = np.where(is_trouble, 2 + rng.poisson(1.0, size), np.where(trips, 1, 0))
     owner, place = spread(errors)
@@ -438,7 +439,7 @@ def _play_checkouts(sheet: _Sheet, *, lives: Lives) -> None:
     )
     now = now + np.minimum(errors, 2) * 14_000 + np.clip(details, 10_000, 50_000).astype(np.int64)
     pays = done | is_broken
-    step(pays, now, 3, np.clip(details, 10_000, 50_000), idle)
+    step(pays, now, "Completed", 2, np.clip(details, 10_000, 50_000), idle)
     now = now + np.clip(payment, 8_000, 30_000).astype(np.int64)
     some(pays, now, "Payment Info Entered", product=wanted, payment_method='"card"')
     again = np.where(is_broken, 2 + (rng.random(size) < 0.4), 0)

@@ -37,7 +37,8 @@ SITE, APP_SITE, TEST_SITE = "https://www.lumen.example", "https://app.lumen.exam
 CHECKOUT_SITE = "https://checkout.stripe.com/"
 # Where in the app each kind of event happens.
 AT_CHECKOUT = (
-    *("Product Viewed", "Checkout Started", "Checkout Step Viewed", "Payment Info Entered", "Form Error"),
+    *("Product Viewed", "Checkout Started", "Checkout Step Viewed", "Checkout Step Completed"),
+    *("Payment Info Entered", "Form Error"),
     *("Order Completed", "Subscription Started"),
 )
 PATHS = ["/checkout" if name in AT_CHECKOUT else "/board" for name in NAMES]
