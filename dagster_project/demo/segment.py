@@ -305,6 +305,8 @@ def _page(told: _Told, *, event: np.ndarray) -> pa.Array:
     signing_up = (name == SIGNED_UP) | ((name == FORM_ERROR) & ~events.is_known[event])
     path = where(on_site, pick([p.path for p in words.PAGES], number), where(signing_up, "/signup", pick(PATHS, name)))
     address = pc.replace_substring(world.people.email.take(pa.array(np.maximum(person, 0))), "@", "%40")
+    onboarding = pc.match_substring(events.properties.take(pa.array(event)), '"form":"onboarding"')
+    path = pc.if_else(onboarding, "/onboarding", path)
     leaking = told.leaks[session] & (number == words.DOCS) & (person >= 0)
     query = where(landed, told.landings.query.take(pa.array(session)), where(leaking, glue("?email=", address)))
     search = pc.coalesce(query, pa.scalar(""))
