@@ -28,10 +28,13 @@ class Demo:
         Where its warehouse, vault, inbox and published versions are.
     output : str
         What ``throughline run`` printed.
+    truth : Path
+        Folder of what is true of the company.
     """
 
     settings: Settings
     output: str
+    truth: Path
 
 
 def reference_data() -> Path:
@@ -79,10 +82,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The demo of 600 people and 90 days, landed, built, audited and published by one night."""
     data = tmp_path_factory.mktemp("demo")
     settings = load_settings({"THROUGHLINE_DATA": str(data), "THROUGHLINE_INBOX": str(data / "inbox")})
-    generate_demo(out=settings.inbox, seed=DEMO_SEED, people=DEMO_PEOPLE, days=DEMO_DAYS, until=DEMO_UNTIL)
+    truth = tmp_path_factory.mktemp("truth") / "truth"
+    generate_demo(out=settings.inbox, truth=truth, seed=DEMO_SEED, people=DEMO_PEOPLE, days=DEMO_DAYS, until=DEMO_UNTIL)
     finished = throughline("run", env=environment_of(settings))
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    return Demo(settings=settings, output=finished.stdout)
+    return Demo(settings=settings, output=finished.stdout, truth=truth)
 
 
 @pytest.fixture(scope="session")
