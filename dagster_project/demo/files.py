@@ -216,3 +216,31 @@ class DailyFiles:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+REPEATED_SHARE = 0.01
+
+
+def write_rows(
+    lines: pa.Array, *, at: np.ndarray, start: int, end: int, rng: np.random.Generator, files: DailyFiles
+) -> np.ndarray:
+    """Write lines in order of the instants at which they became known, a few of them twice, and close the files.
+
+    Parameters
+    ----------
+    lines : pyarrow.Array
+        One per row.
+    at : numpy.ndarray
+        UTC milliseconds; what became known before ``start``, or from ``end`` on, is left out.
+
+    Returns
+    -------
+    numpy.ndarray
+        Which rows were written.
+    """
+    known = np.flatnonzero((at >= start) & (at < end))
+    known = known[np.argsort(at[known], kind="stable")]
+    rows = np.repeat(known, 1 + (rng.random(len(known)) < REPEATED_SHARE))
+    files.write(day=(at[rows] - start) // MS_PER_DAY, lines=lines.take(pa.array(rows)))
+    files.close()
+    return known
