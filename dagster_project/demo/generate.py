@@ -31,6 +31,7 @@ from dagster_project.demo.files import Exports
 from dagster_project.demo.life import make_calendar
 from dagster_project.demo.people import BLOCK, Period
 from dagster_project.demo.segment import write_segment
+from dagster_project.demo.support import write_zendesk
 from dagster_project.demo.truth import Truth
 from dagster_project.demo.world import World, Written, make_world
 from dagster_project.errors import ThroughlineError
@@ -46,6 +47,7 @@ FEWEST_PEOPLE, FEWEST_DAYS = 40, 40
 WRITERS: tuple[tuple[str, Callable[[World, Exports], Written]], ...] = (
     ("segment", write_segment),
     ("stripe", write_stripe),
+    ("zendesk", write_zendesk),
 )
 
 

@@ -365,9 +365,8 @@ def spelt_phone(rng: np.random.Generator, phone: pa.Array) -> pa.Array:
         glue("+1 ", area, " ", exchange, " ", line),
         glue("+1 (", area, ") ", exchange, "-", line),
         glue("+1-", area, "-", exchange, "-", line),
-        glue("001 ", area, " ", exchange, " ", line),
     )
-    chosen = rng.choice(len(spellings), len(phone), p=[0.5, 0.2, 0.15, 0.1, 0.05])
+    chosen = rng.choice(len(spellings), len(phone), p=[0.5, 0.2, 0.2, 0.1])
     return pc.choose(pa.array(chosen), *spellings)
 
 
