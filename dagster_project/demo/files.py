@@ -91,6 +91,13 @@ def instant(ms: np.ndarray, *, fraction: bool = True) -> pa.Array:
     return glue('"', pc.binary_replace_slice(stamps.cast(pa.string()), 10, 11, "T"), 'Z"')
 
 
+def clock(ms: np.ndarray, *, to: str = "minutes") -> pa.Array:
+    """UTC milliseconds as the time on a wall, ``2026-01-31 14:05``, to the minutes or seconds; null if negative."""
+    ms = np.asarray(ms, np.int64)
+    shown = pa.array(ms // 1000, pa.timestamp("s"), mask=ms < 0).cast(pa.string())
+    return pc.utf8_slice_codeunits(shown, 0, {"minutes": 16, "seconds": 19}[to])
+
+
 def epoch(ms: np.ndarray) -> pa.Array:
     """UTC milliseconds as whole epoch seconds; a negative instant is JSON null."""
     ms = np.asarray(ms, np.int64)
