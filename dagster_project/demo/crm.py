@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.demo import laws, words
-from dagster_project.demo.files import MS_PER_DAY, Exports, clock, csv_lines, glue, pick, plain, where
+from dagster_project.demo.files import MS_PER_DAY, REPEATED_SHARE, Exports, clock, csv_lines, glue, pick, plain, where
 from dagster_project.demo.life import CALL, MINUTE
 from dagster_project.demo.marketing import unsubscribes
 from dagster_project.demo.people import ALL_GRANTED, HOUR, NEVER, UNKNOWN, company_domain, company_name
@@ -17,7 +17,6 @@ from dagster_project.demo.world import World, Written
 
 FIRST_CONTACT, FIRST_COMPANY, FIRST_DEAL = 101_000_001, 201_000_001, 301_000_001
 
-DUPLICATE_SHARE = 0.01
 # Versions that are exported a day or two late.
 LATE_SHARE = 0.008
 # Contacts tied to the product by its user id; the others only by their address.
@@ -134,7 +133,7 @@ def _versions(crm: _Crm, *, thing: np.ndarray, at: np.ndarray, known: np.ndarray
     shown = day[rows] + (rng.random(len(rows)) < LATE_SHARE) * rng.integers(1, 3, len(rows))
     rows, shown = rows[shown < period.days], shown[shown < period.days]
     sort = np.lexsort((at[rows], shown))
-    sort = np.repeat(sort, 1 + (rng.random(len(sort)) < DUPLICATE_SHARE))
+    sort = np.repeat(sort, 1 + (rng.random(len(sort)) < REPEATED_SHARE))
     return rows[sort], shown[sort]
 
 

@@ -15,6 +15,7 @@ from dagster_project.demo import words
 from dagster_project.demo.events import NAMES
 from dagster_project.demo.files import (
     MS_PER_DAY,
+    REPEATED_SHARE,
     Exports,
     Json,
     boolean,
@@ -34,7 +35,6 @@ from dagster_project.demo.people import HOUR, NEVER, NO_ADVERTISING, NO_ANALYTIC
 from dagster_project.demo.world import World, Written
 
 SECOND = 1_000
-DUPLICATE_SHARE = 0.01
 # Events that SendGrid could not post at first, hours or days late.
 LATE_SHARE = 0.01
 ROWS_AT_ONCE = 200_000
@@ -146,7 +146,7 @@ def write_sendgrid(world: World, exports: Exports) -> Written:
     posted += np.where(late, (rng.uniform(0.1, 2.5, len(posted)) * MS_PER_DAY).astype(np.int64), 0)
     inside = np.flatnonzero((log.at >= world.period.start) & (posted < world.period.end))
     order = inside[np.lexsort((log.event[inside], posted[inside]))]
-    order = np.repeat(order, 1 + (rng.random(len(order)) < DUPLICATE_SHARE))
+    order = np.repeat(order, 1 + (rng.random(len(order)) < REPEATED_SHARE))
     event_id, message_id = ids(rng, "", len(log.at), length=22), ids(rng, "", len(mails.at), length=20)
     files = exports.open("sendgrid", "events")
     for at in range(0, len(order), ROWS_AT_ONCE):

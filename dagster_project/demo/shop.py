@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from dagster_project.demo import words
 from dagster_project.demo.files import (
     MS_PER_DAY,
+    REPEATED_SHARE,
     Exports,
     clock,
     csv_lines,
@@ -39,7 +40,6 @@ CASH_SHARE, STRANGER_CASH_SHARE = 0.12, 0.4
 # Sales at which the loyalty card was left at home.
 FORGOTTEN_CARD_SHARE = 0.02
 RECEIPT_BY_EMAIL_SHARE, NO_ADDRESS_SHARE = 0.8, 0.06
-DUPLICATE_SHARE = 0.01
 # A till without a line sends its day later.
 LATE_SHARE = 0.01
 # Customers of a shop that opens at nine, by the hour.
@@ -90,7 +90,7 @@ def write_pos(world: World, exports: Exports) -> Written:
     late = (rng.random(len(visit)) < LATE_SHARE) * rng.integers(1, 5, len(visit)) * MS_PER_DAY
     inside = np.flatnonzero(when + late < period.end)
     rows = inside[np.argsort((when + late)[inside], kind="stable")]
-    rows = np.repeat(rows, 1 + (rng.random(len(rows)) < DUPLICATE_SHARE))
+    rows = np.repeat(rows, 1 + (rng.random(len(rows)) < REPEATED_SHARE))
     receipt = glue("T", plain(100_000_000 + world.block * 10_000_000 + np.arange(len(visit))))
     fingerprint = ids(rng, "pos", len(people), length=13)
     terminal, refund = plain(1 + rng.integers(0, TERMINALS, len(visit))), is_refund[rows]
