@@ -360,7 +360,7 @@ def _play_webinars(sheet: _Sheet, *, lives: Lives) -> None:
     """A click in a mail, the page of the webinar, and an hour of it."""
     goes = lives.touch_kind == laws.WEBINAR
     person, at = lives.touch_person[goes], lives.touch_at[goes]
-    session = sheet.open(person=person, at=at, touch=words.NEWSLETTER)
+    session = sheet.open(person=person, at=at, touch=words.INVITATION)
     sheet.add(session, at=at, page=words.BLOG, is_landing=True, kind=PAGE)
     sheet.add(session, at=at + 70_000, name="Webinar Attended", properties={"webinar": _same('"first-steps"', person)})
 
@@ -469,7 +469,7 @@ def _play_payments(sheet: _Sheet, *, lives: Lives, session: np.ndarray, wanted: 
             "currency": _same('"USD"', packs),
         },
     )
-    plans = np.flatnonzero(attempts.succeeds & ~attempts.is_pack)
+    plans = np.flatnonzero(attempts.succeeds & ~attempts.is_pack & np.isin(attempts.person, subscriptions.person))
     of = np.searchsorted(subscriptions.person, attempts.person[plans])
     at = attempts.at[plans] + 3 * MINUTE
     sheet.add(

@@ -26,11 +26,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from dagster_project.demo.billing import write_stripe
+from dagster_project.demo.crm import write_hubspot
 from dagster_project.demo.files import Exports
 from dagster_project.demo.life import make_calendar
+from dagster_project.demo.marketing import count_clicks, write_google_ads, write_sendgrid
 from dagster_project.demo.people import BLOCK, Period
 from dagster_project.demo.segment import write_segment
+from dagster_project.demo.shop import write_pos
 from dagster_project.demo.support import write_zendesk
 from dagster_project.demo.truth import Truth
 from dagster_project.demo.world import World, Written, make_world
@@ -48,7 +53,13 @@ WRITERS: tuple[tuple[str, Callable[[World, Exports], Written]], ...] = (
     ("segment", write_segment),
     ("stripe", write_stripe),
     ("zendesk", write_zendesk),
+    ("hubspot", write_hubspot),
+    ("sendgrid", write_sendgrid),
+    ("pos", write_pos),
 )
+# Advertising is billed to the whole company, once for all blocks.
+COMPANY_WIDE = "google_ads"
+SOURCES = (*(source for source, _ in WRITERS), COMPANY_WIDE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +143,7 @@ def generate_demo(
     truth_folder.mkdir()
 
     rows: dict[str, int] = {}
+    clicks = []
     true = Truth(folder=truth_folder, period=period, calendar=calendar)
     for block, first in enumerate(range(0, people, BLOCK)):
         count = min(BLOCK, people - first)
@@ -145,8 +157,12 @@ def generate_demo(
             written.append(write(world, exports))
             for table, lines in written[-1].rows.items():
                 rows[table] = rows.get(table, 0) + lines
+        clicks.append(count_clicks(world))
         if truth is not None:
             true.add(world, written)
+    tell(f"Writing {COMPANY_WIDE}")
+    whole = Exports(folder=exports_folder, start=first_day, block=0)
+    rows |= write_google_ads(seed=seed, period=period, clicks=np.sum(clicks, axis=0), exports=whole).rows
     files = sum(1 for path in exports_folder.rglob("*") if path.is_file())
     if truth is not None:
         true.close()
@@ -175,7 +191,7 @@ def _check(out: Path, *, truth: Path | None, seed: int, people: int, days: int) 
             f"A demo of {people} people and {days} days shows nothing; "
             f"give at least {FEWEST_PEOPLE} people and {FEWEST_DAYS} days."
         )
-    for source, _ in WRITERS:
+    for source in SOURCES:
         if (out / source).exists():
             raise ThroughlineError(
                 f"{out / source} already exists and the demo does not overwrite exports; "

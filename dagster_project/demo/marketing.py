@@ -173,7 +173,8 @@ def _clicks(world: World) -> _Clicks:
     """Sessions by newsletter, with their first page."""
     events = world.events
     session, first = np.unique(events.session, return_index=True)
-    mine = (events.session_touch[session] == words.NEWSLETTER) & (events.session_person[session] >= 0)
+    by_mail = np.isin(events.session_touch[session], (words.NEWSLETTER, words.INVITATION))
+    mine = by_mail & (events.session_person[session] >= 0)
     mine &= events.is_landing[first]
     session, first = session[mine], first[mine]
     return _Clicks(

@@ -188,9 +188,12 @@ TOUCHES = (
         "paid social", FEATURES, 0.0, -0.6, _FACEBOOK, "facebook", "paid_social", "summer_launch",
         content="video_c", click_id="fbclid",
     ),
+    # The invitation to the webinar; only those who attend come by it.
+    Touch("email", BLOG, 0.0, 0.3, None, "newsletter", "email", "webinar_invitation", content="top_link"),
     Touch("direct", HOME, 0.12, 0.3),
 )  # fmt: skip
-ORGANIC, BRAND_SEARCH, NEWSLETTER, LAUNCH, DIRECT = 0, 3, 9, len(TOUCHES) - 2, len(TOUCHES) - 1
+ORGANIC, BRAND_SEARCH, NEWSLETTER = 0, 3, 9
+LAUNCH, INVITATION, DIRECT = range(len(TOUCHES) - 3, len(TOUCHES))
 
 
 class Plan(NamedTuple):

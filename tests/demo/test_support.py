@@ -133,7 +133,9 @@ def test_identifiers_for_the_truth_are_those_in_the_files(world, inbox, rows):
     people, exported = world.people, {row["id"]: row for _, row in rows["users"] if row["role"] == "end-user"}
     assert set(map(int, by_type["zendesk_user"][1])) == set(exported)
     persons, users = by_type["user_id"]
-    assert all(user is None or people.user_id[int(person)].as_py() == user for person, user in zip(persons, users, strict=True))
+    assert all(
+        user is None or people.user_id[int(person)].as_py() == user for person, user in zip(persons, users, strict=True)
+    )
     assert {user for user in users if user} == {row["external_id"] for row in exported.values() if row["external_id"]}
     assert {phone for phone in by_type["phone"][1] if phone} >= {r["phone"] for r in exported.values() if r["phone"]}
 
