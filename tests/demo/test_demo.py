@@ -8,12 +8,12 @@ import filecmp
 import json
 import re
 from collections import Counter, defaultdict
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from scipy.stats import fisher_exact
 
-from dagster_project.demo.generate import generate_demo
+from dagster_project.demo.generate import SOURCES, generate_demo
 from dagster_project.errors import ThroughlineError
 from ml.sentiment import score_messages
 
@@ -78,7 +78,9 @@ def test_generate_demo_gives_the_same_bytes_for_the_same_seed(tmp_path):
 
 
 def test_report_counts_what_was_written(demo, rows):
-    assert demo.rows == {f"{source}/{table}": len(lines) for (source, table), lines in rows.items()}
+    told = {f"{source}/{table}": len(lines) for (source, table), lines in rows.items()}
+    assert {table: count for table, count in demo.rows.items() if table in told} == told
+    assert {table.split("/")[0] for table in demo.rows} == set(SOURCES)
     assert all(count > 0 for count in demo.rows.values())
     assert demo.files == len(tree(demo.out))
     assert (demo.first_day, demo.last_day) == (UNTIL - timedelta(days=DAYS - 1), UNTIL)
@@ -87,8 +89,7 @@ def test_report_counts_what_was_written(demo, rows):
 def test_every_day_has_its_file(rows, demo):
     days = {demo.first_day + timedelta(days=n) for n in range(DAYS)}
     assert {day for day, _ in rows["segment", "pages"]} == days
-    # Nobody has an account in the first days.
-    assert len(days - {day for day, _ in rows["segment", "tracks"]}) < 5
+    assert {day for day, _ in rows["segment", "tracks"]} == days
     for lines in rows.values():
         assert {day for day, _ in lines} <= days
 
@@ -177,7 +178,8 @@ def test_people_browse_anonymously_before_they_are_identified(rows):
         if row["userId"] is None
         and instant(row["timestamp"]) < first_known.get(row["anonymousId"], instant("2000-01-01T00:00Z"))
     }
-    assert len(before) > 0.4 * len(first_known)
+    # Half of the people had an account when the exports began.
+    assert len(before) > 0.2 * len(first_known)
 
 
 def test_some_devices_are_shared_and_many_people_have_several(rows):
@@ -233,12 +235,22 @@ def test_stripe_ids_refer_to_objects_that_exist(rows):
     assert all(row["customer"] in customers for row in of(rows, "stripe", "subscriptions"))
     assert all(row["customer"] in customers for row in of(rows, "stripe", "invoices"))
     assert all(row["subscription"] in subscriptions for row in of(rows, "stripe", "invoices"))
-    assert all(row["invoice"] in invoices for row in of(rows, "stripe", "charges"))
+    # What was charged before the exports began may be paid back after.
+    begin = datetime(2026, 4, 2, tzinfo=UTC).timestamp()
+    recent = [row for row in of(rows, "stripe", "charges") if row["invoice"] and row["created"] >= begin]
+    assert all(row["invoice"] in invoices for row in recent)
+    orders = {
+        row["properties"]["order_id"] for row in of(rows, "segment", "tracks") if row["event"] == "Order Completed"
+    }
+    paid = [row["metadata"]["order_id"] in orders for row in of(rows, "stripe", "charges") if not row["invoice"]]
+    assert len(paid) > 1_000
+    # What a client that was offline bought is told of later.
+    assert sum(paid) > 0.95 * len(paid)
     assert all(row["charge"] in ids("charges") for row in of(rows, "stripe", "invoices") if row["charge"])
     users = {row["userId"] for row in of(rows, "segment", "identifies")}
     known = [row["metadata"]["user_id"] in users for row in of(rows, "stripe", "customers")]
-    # A sign-up at the very end may still be on its way.
-    assert sum(known) >= len(known) - 3
+    # Who had an account and has not been there since is known to the billing alone.
+    assert sum(known) > 0.85 * len(known)
 
 
 def test_segment_and_stripe_agree_on_first_payments(rows):
@@ -248,7 +260,7 @@ def test_segment_and_stripe_agree_on_first_payments(rows):
         if row["billing_reason"] == "subscription_create" and row["status"] == "paid"
     }
     started = [row for row in of(rows, "segment", "tracks") if row["event"] == "Subscription Started"]
-    assert len(started) > 100
+    assert len(started) > 40
     for row in started:
         invoice = first[row["properties"]["invoice_id"]]
         assert row["properties"]["revenue"] * 100 == invoice["amount_paid"]
@@ -312,7 +324,8 @@ def test_mailboxes_and_phones_are_reserved_ones(demo):
         for field in re.findall(r'"phone":"([^"]+)"', content):
             numbers.update([phone.fullmatch(field).groups()[1:]])
     assert domains
-    assert all(re.fullmatch(r"example\.(com|org|net)|.*\.example", domain) for domain in domains)
+    # SendGrid's message ids name its own machines.
+    assert all(re.fullmatch(r"example\.(com|org|net)|.*\.example|ismtpd-\d", domain) for domain in domains)
     assert numbers
     assert all(exchange == "555" and line.startswith("01") for exchange, line in numbers)
 
@@ -324,24 +337,23 @@ def test_role_mailboxes_are_used_by_several_people(rows):
     assert any(address.split("@")[0] in ("info", "office", "hello") for address in users_of)
 
 
-def test_checkout_breaks_for_three_weeks(rows):
-    """Fisher's exact test on people who started a checkout, who paid within two days: in the weeks and before."""
+def test_checkout_breaks_on_one_version_for_three_weeks(rows):
+    """Fisher's exact test on checkouts of that version that were paid within ten minutes: in the weeks and around."""
     starts, ends = date(2026, 6, 1), date(2026, 6, 22)
-    paid = {
-        row["userId"]: instant(row["timestamp"])
-        for row in of(rows, "segment", "tracks")
-        if row["event"] == "Subscription Started"
-    }
+    paid = defaultdict(list)
+    for row in of(rows, "segment", "tracks"):
+        if row["event"] in ("Subscription Started", "Order Completed"):
+            paid[row["userId"]].append(instant(row["timestamp"]))
     table = Counter()
     for row in of(rows, "segment", "tracks"):
-        if row["event"] == "Checkout Started":
+        app = row["context"].get("app", {}).get("version"), row["context"].get("os", {}).get("name")
+        if row["event"] == "Checkout Started" and app == ("4.2.0", "Android"):
             at = instant(row["timestamp"])
-            is_broken = starts <= at.date() < ends
-            wait = paid.get(row["userId"], at - timedelta(days=1)) - at
-            table[is_broken, timedelta(0) <= wait < timedelta(minutes=10)] += 1
+            wins = any(timedelta(0) <= when - at < timedelta(minutes=10) for when in paid[row["userId"]])
+            table[starts <= at.date() < ends, wins] += 1
     broken = table[True, True] / (table[True, True] + table[True, False])
     usual = table[False, True] / (table[False, True] + table[False, False])
-    assert broken < 0.4 < 0.7 < usual
+    assert broken < 0.4 < 0.55 < usual
     assert (
         fisher_exact([[table[True, True], table[True, False]], [table[False, True], table[False, False]]]).pvalue < 1e-6
     )
@@ -352,6 +364,19 @@ def test_generate_demo_refuses_what_shows_nothing(tmp_path, people, days, seed):
     with pytest.raises(ThroughlineError, match="give"):
         generate_demo(seed=seed, people=people, days=days, until=UNTIL, out=tmp_path / "inbox")
     assert not (tmp_path / "inbox").exists()
+
+
+def test_generate_demo_does_not_put_the_truth_into_the_inbox(tmp_path):
+    with pytest.raises(ThroughlineError, match="--truth"):
+        generate_demo(people=60, days=45, until=UNTIL, out=tmp_path / "inbox", truth=tmp_path / "inbox" / "truth")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_generate_demo_does_not_overwrite_a_truth(tmp_path):
+    (tmp_path / "truth").mkdir()
+    with pytest.raises(ThroughlineError, match="--truth"):
+        generate_demo(people=60, days=45, until=UNTIL, out=tmp_path / "inbox", truth=tmp_path / "truth")
+    assert [path.name for path in tmp_path.iterdir()] == ["truth"]
 
 
 def test_generate_demo_does_not_overwrite_exports(tmp_path):

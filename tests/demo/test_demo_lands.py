@@ -4,12 +4,10 @@ from datetime import date
 
 import pytest
 
-from dagster_project.demo.generate import generate_demo
+from dagster_project.demo.generate import SOURCES, generate_demo
 from dagster_project.landing.contracts import load_contracts
 from dagster_project.landing.landing import land_table, open_landing, prepare
 from dagster_project.settings import load_settings
-
-SOURCES = ("segment", "stripe", "zendesk")
 
 
 @pytest.fixture(scope="module")
