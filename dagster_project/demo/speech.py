@@ -20,7 +20,7 @@ from dagster_project.demo import words
 from dagster_project.demo.files import MS_PER_DAY, glue, pick, where
 from dagster_project.demo.laws import draw
 from dagster_project.demo.life import within
-from dagster_project.demo.people import WEEK, People
+from dagster_project.demo.people import WEEK
 from dagster_project.demo.phrases import RULES, By
 from dagster_project.demo.world import World
 
@@ -278,7 +278,7 @@ def _from_bytes(offsets: np.ndarray, data: np.ndarray, *, kept: np.ndarray | Non
     )
 
 
-def typed(rng: np.random.Generator, lines: pa.Array, *, sloppy: float, lower: float = 0.0) -> pa.Array:
+def typed(rng: np.random.Generator, lines: pa.Array, *, sloppy: float, lower: float | np.ndarray = 0.0) -> pa.Array:
     """Type texts as people do.
 
     Parameters
@@ -289,8 +289,8 @@ def typed(rng: np.random.Generator, lines: pa.Array, *, sloppy: float, lower: fl
         Texts; those with a mailbox in them stay as they are.
     sloppy : float
         Share of texts with slips: words misspelt, letters swapped, no full stop at the end.
-    lower : float
-        Share of texts without capitals.
+    lower : float or numpy.ndarray
+        Share of texts without capitals, or its chance for each text.
     """
     count = len(lines)
     if not count:
@@ -351,12 +351,6 @@ def voice_themes(rng: np.random.Generator, count: int) -> np.ndarray:
     return rng.choice(len(THEMES), count, p=shares / shares.sum())
 
 
-def own_phone(people: People, person: np.ndarray, at: np.ndarray) -> pa.Array:
-    """Telephones of people at instants; null for who has none, has none yet or has one no more."""
-    is_theirs = (at >= people.phone_from[person]) & (at < people.phone_until[person])
-    return where(is_theirs, people.phone.take(pa.array(person)))
-
-
 def spelt_phone(rng: np.random.Generator, phone: pa.Array) -> pa.Array:
     """One number in the spellings that people and systems use; all of them have the country in front."""
     area, exchange, line = (pc.utf8_slice_codeunits(phone, *cut) for cut in ((2, 5), (5, 8), (8, 12)))
@@ -402,7 +396,7 @@ def about(
     of = pa.array(person)
     shares = np.array([t.features for t in words.JOURNEY_TYPES])[people.journey_type[person]]
     month = (at // MS_PER_DAY).astype("datetime64[D]").astype("datetime64[M]").astype(int) % 12
-    phone = spelt_phone(rng, own_phone(people, person, at))
+    phone = spelt_phone(rng, people.phone_at(person, at))
     second = (theme + rng.integers(1, CONTACT_THEMES, count)) % CONTACT_THEMES
     facts = {
         "feature": pick(FEATURE_NOUNS, draw(rng, shares)),

@@ -43,7 +43,6 @@ from dagster_project.demo.speech import (
     about,
     contact_themes,
     draw_moods,
-    own_phone,
     spelt_phone,
     typed,
 )
@@ -272,7 +271,7 @@ def _users(rng: np.random.Generator, tickets: _Tickets, *, world: World) -> tupl
     agent_mail = glue(pc.replace_substring(pc.utf8_lower(agent_name), " ", "."), "@lumen.example")
     # Some write from another mailbox than the one they signed up with; the app id ties it all the same.
     mail = pc.coalesce(people.other_email.take(safe), people.email.take(safe))
-    phone = where(~is_agent, spelt_phone(rng, own_phone(people, someone, at)))
+    phone = where(~is_agent, spelt_phone(rng, people.phone_at(someone, at)))
     # Strangers have no account yet; a sixth of the customers was never tied to theirs.
     tied = ~is_agent & (world.lives.signs_up[someone] <= at) & (people.number[someone] % 6 != 5)
     ids = plain(np.where(is_agent, FIRST_AGENT + number, FIRST_USER + people.number[someone]))
