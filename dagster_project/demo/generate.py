@@ -37,7 +37,9 @@ from dagster_project.demo.people import BLOCK, Period
 from dagster_project.demo.segment import write_segment
 from dagster_project.demo.shop import write_pos
 from dagster_project.demo.support import write_zendesk
+from dagster_project.demo.talks import write_calls, write_chat
 from dagster_project.demo.truth import Truth
+from dagster_project.demo.voices import write_nps, write_reviews
 from dagster_project.demo.world import World, Written, make_world
 from dagster_project.errors import ThroughlineError
 
@@ -56,6 +58,10 @@ WRITERS: tuple[tuple[str, Callable[[World, Exports], Written]], ...] = (
     ("hubspot", write_hubspot),
     ("sendgrid", write_sendgrid),
     ("pos", write_pos),
+    ("calls", write_calls),
+    ("chat", write_chat),
+    ("nps", write_nps),
+    ("reviews", write_reviews),
 )
 # Advertising is billed to the whole company, once for all blocks.
 COMPANY_WIDE = "google_ads"

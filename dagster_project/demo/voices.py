@@ -295,7 +295,7 @@ def write_reviews(world: World, exports: Exports) -> Written:
         "Order Reference": _orders(rng, world, reviews),
     }
     changed = np.flatnonzero((reviews.stars > 0) & (rng.random(count) < CHANGED_SHARE))
-    stars = np.clip(reviews.stars + rng.choice([-2, -1, 1, 2], count), 1, 5)
+    stars = (reviews.stars - 1 + rng.integers(1, 5, count)) % 5 + 1
     anew = csv_lines({**fields, "Rating": plain(stars)}).take(pa.array(changed))
     later = reviews.known[changed] + rng.integers(3 * MS_PER_DAY, 30 * MS_PER_DAY, len(changed))
     files = exports.open("reviews", "reviews", header=REVIEW_COLUMNS)

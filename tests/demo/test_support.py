@@ -1,64 +1,41 @@
 """Tickets of the demo: who asks is who asked in the lives; words vary and fit theme, mood and outcome."""
 
-import json
 import re
 from collections import Counter, defaultdict
-from datetime import UTC, date, datetime
+from datetime import datetime
 
 import numpy as np
 import pytest
 
 from dagster_project.demo import speech
-from dagster_project.demo.files import Exports
-from dagster_project.demo.life import TICKET, make_calendar
-from dagster_project.demo.people import Period
+from dagster_project.demo.life import TICKET
 from dagster_project.demo.support import FIRST_USER, plan_tickets, write_zendesk
-from dagster_project.demo.world import make_world
-from dagster_project.landing.contracts import load_contracts
-from dagster_project.landing.landing import land_table, open_landing, prepare
-from dagster_project.settings import load_settings
 from ml.sentiment import score_messages
+from tests.demo.company import assert_lands, bytes_of, exports_to, rows_of, small_world
 
-FIRST_DAY, DAY_AFTER = date(2026, 4, 2), date(2026, 7, 1)
 TABLES = ("users", "tickets", "ticket_comments", "satisfaction_ratings")
-
-
-def midnight(day):
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
 
 
 @pytest.fixture(scope="module")
 def world():
-    period = Period(start=midnight(FIRST_DAY), end=midnight(DAY_AFTER))
-    return make_world(seed=7, block=0, count=400, period=period, calendar=make_calendar(period, planted=True))
+    return small_world()
 
 
 @pytest.fixture(scope="module")
 def inbox(world, tmp_path_factory):
     folder = tmp_path_factory.mktemp("support") / "inbox"
-    return folder, write_zendesk(world, Exports(folder=folder, start=FIRST_DAY, block=0))
+    return folder, write_zendesk(world, exports_to(folder))
 
 
 @pytest.fixture(scope="module")
 def rows(inbox):
-    folder, _ = inbox
-    return {
-        table: [
-            (date.fromisoformat(path.stem), json.loads(line))
-            for path in sorted((folder / "zendesk" / table).glob("*.jsonl"))
-            for line in path.read_text(encoding="utf-8").splitlines()
-        ]
-        for table in TABLES
-    }
+    return {table: rows_of(inbox[0], f"zendesk/{table}") for table in TABLES}
 
 
 def test_the_same_seed_gives_the_same_bytes(world, inbox, tmp_path):
     folder, written = inbox
-    again = write_zendesk(world, Exports(folder=tmp_path, start=FIRST_DAY, block=0))
-    assert again.rows == written.rows
-    files = sorted(path.relative_to(folder) for path in folder.rglob("*.jsonl"))
-    assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.jsonl"))
-    assert all((folder / path).read_bytes() == (tmp_path / path).read_bytes() for path in files)
+    assert write_zendesk(world, exports_to(tmp_path)).rows == written.rows
+    assert bytes_of(tmp_path) == bytes_of(folder)
 
 
 def test_rows_are_counted_and_lie_in_the_file_of_their_day(inbox, rows):
@@ -187,12 +164,4 @@ def test_typing_makes_slips_but_never_in_a_mailbox(world):
 
 def test_every_row_lands(inbox, tmp_path):
     folder, written = inbox
-    settings = load_settings({"THROUGHLINE_DATA": str(tmp_path / "data"), "THROUGHLINE_INBOX": str(folder)})
-    contracts = [contract for contract in load_contracts() if contract.source == "zendesk"]
-    prepare(settings, contracts)
-    with open_landing(settings) as connection:
-        reports = [land_table(settings, contract, connection=connection) for contract in contracts]
-    assert {f"zendesk/{r.table}": r.count("rows_in") for r in reports} == written.rows
-    assert {r.table: (r.count("quarantined"), r.failed, r.drift) for r in reports} == {
-        table: (0, [], []) for table in TABLES
-    }
+    assert_lands(folder, data=tmp_path / "data", source="zendesk", rows=written.rows)
