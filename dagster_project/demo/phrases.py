@@ -622,8 +622,8 @@ RULES: dict[str, tuple[str, ...] | By] = {
     }),
     "mention": By("mood", {
         "positive": ("{Just|Finally} {moved|switched} from {tool} to Lumen, {liked} {:)|}", "Lumen: ^{liked}{!|!!|} {#planning|#projectmanagement|}", "shout-out to Lumen: {liked}", "{praise} {#lumen|}", "anyone else using Lumen? {liked}, {other liked}"),
-        "negative": ("Lumen {disliked}{!|!!|, fix this} {#fail|}", "{matter} {Anyone else?|Lumen please fix|}", "{sarcastic} Lumen: ^{disliked}.", "so Lumen ... {disliked} {:(|}", "{angry} #lumen", "Looking for an alternative to Lumen, {disliked}"),
-        "mixed": ("Lumen {other liked}, but {disliked}", "Lumen: {torn}", "Been using Lumen for {n} months. ^{other liked}, {disliked}."),
-        "neutral": ("{Anyone|Does anybody} know {how to use the {feature} in Lumen|if Lumen has an API|what Lumen costs for {n} people}?", "Comparing Lumen and {tool} {for a team of {n}|for work}. {Opinions?|Thoughts?|}", "Lumen {matter}"),
+        "negative": ("Lumen: {disliked}{!|!!|, fix this} {#fail|}", "{matter} {Anyone else?|Lumen, please fix|}", "{sarcastic} Lumen: ^{disliked}.", "so Lumen ... {disliked} {:(|}", "{angry} #lumen", "Looking for an alternative to Lumen, {disliked}"),
+        "mixed": ("Lumen: {other liked}, but {disliked}", "Lumen: {torn}", "Been using Lumen for {n} months. ^{other liked}, {disliked}."),
+        "neutral": ("{Anyone|Does anybody} know {how to use the {feature} in Lumen|if Lumen has an API|what Lumen costs for {n} people}?", "Comparing Lumen and {tool} {for a team of {n}|for work}. {Opinions?|Thoughts?|}", "Question to Lumen users: {matter}"),
     }),
 }  # fmt: skip
