@@ -17,6 +17,7 @@ import pyarrow.csv as csv
 from dagster_project.demo import laws, words
 from dagster_project.demo.files import MS_PER_DAY, glue, pick, plain, where
 from dagster_project.demo.life import BROKEN_OS, BROKEN_RELEASE, PAYING, RELEASES, TRIAL, Calendar, Panel, is_broken
+from dagster_project.demo.messages import planted_messages
 from dagster_project.demo.people import NEVER, WEEK, Period
 from dagster_project.demo.world import World, Written
 
@@ -24,7 +25,7 @@ from dagster_project.demo.world import World, Written
 WINDOW_DAYS = 30
 # Of people with fewer sessions than this, a journey type is not stated: they left too little to show one.
 FEWEST_SESSIONS = 5
-TABLES = ("people", "types", "hazards", "effects", "incidents", "outcomes")
+TABLES = ("people", "types", "hazards", "effects", "incidents", "outcomes", "messages")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +148,7 @@ class Truth:
         self._write_types(world)
         self._write_hazards(world)
         self._write_outcomes(world)
+        self._write_messages(world)
 
     def close(self) -> None:
         """Write what is true of the company as a whole."""
@@ -273,6 +275,19 @@ class Truth:
                 "person": _person(world, person[order]),
                 "outcome": pa.array(what[order]),
                 "at": _instants(at[order]),
+            },
+        )
+
+    def _write_messages(self, world: World) -> None:
+        told = planted_messages(world)
+        at = told["at"].cast(pa.int64()).to_numpy()
+        inside = pa.array(np.flatnonzero((at >= self.period.start) & (at < self.period.end)))
+        told = told.take(inside)
+        self._write(
+            "messages",
+            {
+                "person": _person(world, told["person"].to_numpy()),
+                **{name: told[name].combine_chunks() for name in ("source", "at", "theme", "mood")},
             },
         )
 
