@@ -516,28 +516,28 @@ RULES: dict[str, tuple[str, ...] | By] = {
     "voicemail": ("Customer: {call name}{matter} Please call me back{| at {phone}}.", "Customer: ^{um}nobody answers. {call name}I will try again.", "Customer: {call name}it is about {my invoice|the app|my account}. {Call me back please.|I will call again.}"),
     "onboarding call": (
         "Agent: {Hi|Hello} {first name}, this is {agent} from Lumen. {You signed up last week|You started your trial}, and I {would like to|wanted to} {help you get started|see how it goes}.\nCustomer: {onboarding mood}\nAgent: {Shall we set up your first project together?|May I show you the {feature}?|Did you import your plan already?}\nCustomer: {onboarding turn}\nAgent: {solution} {onboarding tip}\nCustomer: {onboarding thanks}",
-        "Agent: {Good morning|Good afternoon}, {agent} from Lumen. Is this {first name}?\nCustomer: {Yes|Speaking|Yes, that is me}. {onboarding mood}\nAgent: {onboarding tip} {Do you have questions?|What would you like to plan with it?}\nCustomer: {matter} {context}\nAgent: {solution}\nCustomer: {onboarding thanks}",
+        "Agent: {Good morning|Good afternoon}, {agent} from Lumen. Is this {first name}?\nCustomer: {Yes|Speaking|Yes, that is me}. {onboarding mood}\nAgent: {onboarding tip} {Do you have questions?|What would you like to plan with it?}\nCustomer: {matter} {background}\nAgent: {solution}\nCustomer: {onboarding thanks}",
     ),
     "onboarding mood": By("mood", {
         "positive": ("{Oh nice|Great that you call|What a nice surprise}. {glad}", "^{um}good so far, {liked}.", "Hi {agent}, {so far I like it|we are enjoying it}."),
         "negative": ("^{um}to be honest, {disliked}.", "^{um}I {almost gave up|am a bit lost|am quite frustrated}. {matter}", "Good that you call. {angry}"),
         "mixed": ("^{um}{other liked}, but {disliked}.", "{torn}"),
-        "neutral": ("^{um}I {have only looked around|did not have much time yet|just started}.", "{OK|Sure}, I have {ten|five} minutes.", "{Yes|OK}. {context}"),
+        "neutral": ("^{um}I {have only looked around|did not have much time yet|just started}.", "{OK|Sure}, I have {ten|five} minutes.", "{Yes|OK}. {background}"),
     }),
     "onboarding turn": ("{matter}", "^{um}not yet. {matter}", "Yes, {please|let us do that}. {detail}", "{matter} {detail}"),
     "onboarding tip": ("Most teams {begin with|start from} {a template|one small project|the {feature}}.", "{I would invite|Invite} two people {first|early}, then it makes sense.", "You can {import|bring in} what you have from {tool}."),
     "onboarding thanks": ("{Great|Perfect|OK}, {that is clear now|I see it|let me try that}. {Thank you|Thanks}{.|!}", "{Thanks for calling|Thank you, {agent}}. {That was helpful.|I will think about it.|Bye.}", "OK. {I will try|I will talk to {colleague}}. Bye."),
     "sales call": (
-        "Agent: {call hello}\nCustomer: {call name}^{um}{matter} {context}\nAgent: {solution} {May I send you an offer?|Would you like to try it first?}\nCustomer: ^{um}{yes please|send me something|I have to ask my boss|maybe later|that is more than we can pay}. {Thanks.|Bye.|}",
-        "Agent: {Hello|Hi} {first name}, {agent} from Lumen. You {looked at our prices|asked for an offer}, and I wanted to ask {what you need|if you have questions}.\nCustomer: ^{um}{matter} {detail}\nAgent: {solution}\nCustomer: {OK, I will think about it|Sounds good|We are still comparing|Not now, thanks}. {Bye.|}",
+        "Agent: {call hello}\nCustomer: {call name}{matter} {background}\nAgent: {solution} {May I send you an offer?|Would you like to try it first?}\nCustomer: ^{um}{yes please|send me something|I have to ask my boss|maybe later|that is more than we can pay}. {Thanks.|Bye.|}",
+        "Agent: {Hello|Hi} {first name}, {agent} from Lumen. You {looked at our prices|asked for an offer}, and I wanted to ask {what you need|if you have questions}.\nCustomer: {matter} {detail}\nAgent: {solution}\nCustomer: {OK, I will think about it|Sounds good|We are still comparing|Not now, thanks}. {Bye.|}",
     ),
     # Chats, as typed.
     "chat hello": ("", "", "hi ", "hello ", "hey ", "hi there\n", "Hi,\n", "Hello! ", "quick question: ", "need help. "),
     "chat first": By("mood", {
-        "positive": ("{chat hello}{matter} {glad}", "{chat hello}{glad} {matter}", "{chat hello}{matter}", "{matter} {other liked} btw :)"),
-        "negative": ("{chat hello}{matter}", "{chat hello}{matter} {angry}", "{angry} {matter}", "{matter} {sarcastic}", "{chat hello}{disliked}. {matter}", "{subject}!! {angry}"),
+        "positive": ("{chat hello}{matter} {glad}", "{chat hello}{glad} {matter}", "{chat hello}{matter} {detail}", "{matter} {other liked} btw :)"),
+        "negative": ("{chat hello}{matter} {detail}", "{chat hello}{matter} {angry}", "{angry} {matter}", "{matter} {sarcastic}", "{chat hello}{disliked}. {matter}", "{subject}!! {detail} {angry}"),
         "mixed": ("{chat hello}{matter} {torn}", "{torn} {matter}", "{chat hello}{other liked}, but {disliked}. {matter}"),
-        "neutral": ("{chat hello}{matter}", "{chat hello}{matter}", "{chat hello}{matter} {detail}", "{matter} {ask}", "{subject}", "{context} {matter}"),
+        "neutral": ("{chat hello}{matter}", "{chat hello}{matter} {context}", "{chat hello}{matter} {detail}", "{matter} {ask}", "{subject}. {detail}", "{context} {matter}"),
     }),
     "bot hello": ("Hi, I am Lumi, Lumen's assistant. How can I help?", "Hello! I am Lumi. Ask me anything.", "Hi there! Lumi here. What can I do for you?"),
     "bot answer": ("{bot solution} Did this help?", "I found this: {bot solution}", "{bot solution} Shall I connect you with our team?"),
@@ -556,12 +556,12 @@ RULES: dict[str, tuple[str, ...] | By] = {
         "waiting": ("I will {ask the engineers|check} and write you a mail.", "{Give us until tomorrow, please|We will come back to you}."),
     }),
     "chat end": By("outcome", {
-        "helped": ("{thanks|thank you|thx|ty|cheers}{| so much|!|!!| {agent}}", "{great|perfect|awesome|super|cool}, {works|got it|thanks}{|!|!!}", "{ok|ah}, {found it|I see}{, thanks|}", "{glad}", "works {now|again}{, thank you|}"),
+        "helped": ("{thanks|thank you|thx|ty|cheers}{| so much|!|!!| {agent}}", "{great|perfect|awesome|super|cool}, {works|got it|thanks}{|!|!!}", "{ok|ah}, {found it|I see}{, thanks|}", "works {now|again}{, thank you|}"),
         "unhelped": ("{that is all?|seriously?|really?} {angry}", "{so no solution then|not helpful|useless}", "{angry}", "{forget it|never mind}", "{sarcastic}"),
         "waiting": ("{ok|fine|alright}", "ok{, but hurry please|, I will wait|}", "how long will that take?", "{hm|well}. {torn}"),
     }),
     "chat bot end": By("outcome", {
-        "helped": ("{thanks|thank you|thx|ok thanks}", "{ok|ah}, {found it|I see|got it}{, thanks|}", "{yes|yes, that helps}{, thanks|}", "{glad}"),
+        "helped": ("{thanks|thank you|thx|ok thanks}", "{ok|ah}, {found it|I see|got it}{, thanks|}", "{yes|yes, that helps}{, thanks|}"),
         "unhelped": ("{useless|not helpful|that does not help}", "{forget it|never mind}", "{angry}", "no. {angry}", "{sarcastic}"),
         "waiting": ("{hm|well}. {torn}", "{ok|alright}"),
     }),
@@ -577,16 +577,22 @@ RULES: dict[str, tuple[str, ...] | By] = {
     ),
     "survey": By("mood", {
         "positive": (
-            "^{liked}{.|!}", "^{liked} and {other liked}.", "{praise}", "{Love it|Great|Very happy|Excellent}{.|!} ^{liked}.", "{Keep it up|Well done}{!|.} ^{liked}{.|!}",
-            "We {switched|came} from {tool} and {do not look back|never regretted it}: {liked}.", "^{liked}, {other liked}. {praise}",
+            "^{liked}{.|!} {survey tail}", "^{liked} and {other liked}. {survey tail}", "{praise} ^{liked}.", "{Love it|Great|Very happy|Excellent}{.|!} ^{liked}. {survey tail}",
+            "{Keep it up|Well done}{!|.} ^{liked}{.|!} {survey tail}", "We {switched|came} from {tool} and {do not look back|never regretted it}: {liked}.", "^{liked}, {other liked}. {praise}",
+            "{praise} {background}", "^{liked}{, and|. Also,} {other liked}{.|!}",
         ),
         "negative": (
-            "^{disliked}.", "^{disliked} and {other disliked}.", "{angry} ^{disliked}.", "{Not happy|Disappointing|Frustrating}{.|:} {disliked}.", "^{disliked}. {We are looking at alternatives.|We will probably leave.|Please fix it.|}",
-            "{sarcastic} ^{disliked}.", "{Too many problems|Sad}: {disliked}, {other disliked}.", "^{hedge}{disliked}.",
+            "^{disliked}. {survey tail}", "^{disliked} and {other disliked}.", "{angry} ^{disliked}.", "{Not happy|Disappointing|Frustrating}{.|:} {disliked}. {survey tail}",
+            "^{disliked}. {We are looking at alternatives.|We will probably leave.|Please fix it.|{angry}}", "{sarcastic} ^{disliked}.", "{Too many problems|Sad}: {disliked}, {other disliked}.",
+            "^{hedge}{disliked}. {survey tail}", "{background} ^{disliked}. {angry}", "{matter} {angry}",
         ),
-        "mixed": ("^{other liked}, but {disliked}.", "{torn}", "{Good|Nice} tool, {only|but} {disliked}.", "^{liked}. {Still|On the other hand}, {other disliked}.", "{So-so|It is OK}. ^{other liked}, {yet|but} {disliked}."),
-        "neutral": ("{It is OK|OK|Fine|Does the job|No opinion}.", "{It does what it should|Does what it says}{|, no more and no less}.", "We {use|mostly use} the {feature} for {n} projects.", "{background}", "{Would be good to have|What we miss:} {repeating tasks|an offline mode|better reports|more templates|an API}.", "{matter}"),
+        "mixed": ("^{other liked}, but {disliked}.", "{torn} {survey tail}", "{Good|Nice} tool, {only|but} {disliked}. {survey tail}", "^{liked}. {Still|On the other hand}, {other disliked}.", "{So-so|It is OK}. ^{other liked}, {yet|but} {disliked}."),
+        "neutral": (
+            "{It is OK|OK|Fine|Does the job|No opinion}.{| {background}}", "{It does what it should|Does what it says}{|, no more and no less}. {survey tail}", "We {use|mostly use} the {feature} for {n} projects. {survey tail}",
+            "{background} {survey tail}", "{Would be good to have|What we miss:} {repeating tasks|an offline mode|better reports|more templates|an API}. {survey tail}", "{matter}", "{matter} {background}",
+        ),
     }),
+    "survey tail": ("", "", "{background}", "{background}", "{Please add|What we still need:|Only missing:} {repeating tasks|an offline mode|better reports|more templates|an API|guest access} {in|for} the {feature}.", "We are {n} people{| and {n} projects}."),
     # Reviews and mentions.
     "review title": By("mood", {
         "positive": ("{Great|Excellent|Lovely|Fantastic} {tool|planner|app}{| for small teams}", "^{liked}", "{Highly recommended|Recommended|Love it|Best planner so far}", "Our team's favourite", "{Five stars|Exactly what we needed}"),
