@@ -96,7 +96,7 @@ def test_doctor_finds_an_open_key_and_a_missing_inbox(here: Settings, capsys) ->
 
 
 def test_demo_writes_where_it_is_told(tmp_path: Path, capsys) -> None:
-    assert main(["demo", "--people", "20", "--days", "40", "--out", str(tmp_path / "exports")]) == 0
+    assert main(["demo", "--people", "40", "--days", "40", "--out", str(tmp_path / "exports")]) == 0
     assert (tmp_path / "exports" / "segment" / "tracks").is_dir()
     assert "rows in" in capsys.readouterr().out
 

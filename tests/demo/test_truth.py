@@ -19,6 +19,9 @@ from dagster_project.settings import PROJECT_ROOT
 from tests.conftest import Demo
 
 
+PHONE = re.compile(r"[+(]?\d[\d ().-]{8,}")
+
+
 def read(folder: Path, name: str) -> list[dict[str, str]]:
     with (folder / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -50,7 +53,10 @@ def records(inbox: Path) -> Iterator[list[str]]:
 
 def plain(kind: str, value: str) -> str:
     """An identifier as it can be compared: telephones by their digits."""
-    return re.sub(r"\D", "", value) if kind == "phone" else value
+    if kind != "phone":
+        return value
+    digits = re.sub(r"\D", "", value)
+    return digits if len(digits) > 10 else f"1{digits}"
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +71,7 @@ def together(demo: Demo, people: list[dict[str, str]]) -> set[tuple[str, ...]]:
     found = set()
     for said in records(demo.settings.inbox):
         mine = {text for text in said if text in known}
-        mine |= {digits for text in said if text.startswith("+") and (digits := plain("phone", text)) in known}
+        mine |= {digits for text in said if PHONE.fullmatch(text) and (digits := plain("phone", text)) in known}
         found.add(tuple(sorted(mine)))
     return found
 
