@@ -5,12 +5,13 @@ import random
 import shutil
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from dagster_project.demo.generate import DEFAULT_UNTIL, generate_demo
 from dagster_project.settings import DBT_DIR
 from tests.conftest import DEMO_DAYS, DEMO_UNTIL, Demo, environment_of, reference_data, throughline
 from tests.nights import PLACES, differences, live_through
@@ -122,3 +123,16 @@ def test_a_year_of_real_invoices_day_by_day_equals_all_at_once(tmp_path: Path) -
     days = _retail_days()
     assert len(days) == 305
     assert differences(_retail(tmp_path / "whole", days[-1:]), _retail(tmp_path / "daily", days)) == {}
+
+
+@pytest.mark.torture
+def test_twelve_months_one_by_one_equal_all_at_once(tmp_path: Path) -> None:
+    """The default demo: a run at each month's end, against one run over the whole year."""
+    generate_demo(out=tmp_path / "exports")
+    ends = [str(date(2025 + month // 12, month % 12 + 1, 1) - timedelta(days=1)) for month in range(7, 19)]
+    assert (ends[0], ends[-1], len(ends)) == ("2025-07-31", str(DEFAULT_UNTIL), 12)
+    key = {"THROUGHLINE_KEY_FILE": str(tmp_path / "key")}
+    live_through(tmp_path / "exports", tmp_path / "year", ends[-1:], **key)
+    live_through(tmp_path / "exports", tmp_path / "months", ends, **key)
+    name = f"{ends[-1]}.duckdb"
+    assert differences(tmp_path / "year" / name, tmp_path / "months" / name) == {}
