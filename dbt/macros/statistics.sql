@@ -2,6 +2,10 @@
 {% macro z95() %} 1.959963984540054 {% endmacro %}
 
 
+{# Four of five draws of a normal distribution lie below this many standard deviations above its mean. #}
+{% macro z80_one_sided() %} 0.8416212335729143 {% endmacro %}
+
+
 {# Wilson's score interval for `hits` of `tries` (Wilson 1927); null when nothing was tried. #}
 {% macro wilson_low(hits, tries) %}
     case when {{ tries }} > 0 then greatest(0.0, {{ _wilson(hits, tries, "-") }}) end

@@ -45,6 +45,15 @@ def health(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnectio
             attempts(journey, "2026-01-12", "direct", "converted", 10, 1 * times),
             attempts(journey, "2026-01-12", "direct", "lost", 240, 7 * times),
         ]
+    rows += [
+        attempts("slight", "2026-01-05", "direct", "converted", 10, 20),
+        attempts("slight", "2026-01-05", "direct", "lost", 240, 20),
+        attempts("slight", "2026-01-12", "direct", "converted", 10, 1),
+        attempts("slight", "2026-01-12", "direct", "lost", 240, 5),
+        attempts("rare", "2026-01-05", "direct", "converted", 10, 1),
+        attempts("rare", "2026-01-05", "direct", "lost", 240, 99),
+        attempts("rare", "2026-01-12", "direct", "lost", 240, 10),
+    ]
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema journeys; create schema staging; create schema published")
         connection.execute(
@@ -156,6 +165,27 @@ def test_status_needs_a_fall_and_certainty(health: duckdb.DuckDBPyConnection) ->
     """Both fell by 10 and more; only for the many does the whole interval lie below the baseline of 75."""
     assert week(health, "few", "status, baseline_score") == ("watch", 75.0)
     assert week(health, "many", "status, baseline_score") == ("degraded", 75.0)
+
+
+def test_status_is_not_made_of_noise(health: duckdb.DuckDBPyConnection) -> None:
+    """One of six against a half: (1 + 10) / 26 is 0.31 below on the logit scale, 65.3, with time 68.1: 6.9 below.
+
+    But its error is 11.5, so the chance that it is below at all is less than four in five.
+    """
+    score, status = week(health, "slight", "health_score, status")
+    share = 100 / (1 + math.exp(-(math.log(3) + 1.5 * math.log(11 / 15))))
+    assert score == pytest.approx((0.5 * share + 0.2 * 75) / 0.7, abs=1e-4)
+    assert score < 75 - 5
+    assert status == "healthy"
+
+
+def test_score_that_may_be_anything_has_no_status(health: duckdb.DuckDBPyConnection) -> None:
+    """None of ten where one of a hundred converts: the variance is 5.9 on the logit scale."""
+    low, high, status, reason = week(health, "rare", "health_low, health_high, status, reason")
+    assert (low, high) == (0.0, 100.0)
+    assert status is None
+    assert reason.startswith("too uncertain to say: converts 0.0 % against ")
+    assert reason.endswith(" (10 attempts)")
 
 
 def test_reason_names_what_pulls_the_score_down_and_counts(health: duckdb.DuckDBPyConnection) -> None:

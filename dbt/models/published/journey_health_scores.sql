@@ -72,6 +72,7 @@ with
             weeks.open_count,
             journey_weeks.horizon_seconds,
             scored.health_score,
+            scored.health_error,
             case
                 when scored.health_score is not null
                 then greatest(0.0, scored.health_score - {{ z95() }} * scored.health_error)
@@ -152,11 +153,13 @@ with
             round(baseline_score, 4) as baseline_score,
             round(health_score - baseline_score, 4) as change_from_baseline,
             case
-                when health_score is null
+                when health_score is null or {{ z95() }} * health_error > {{ var("health_most_uncertainty") }}
                 then null
                 when health_score - baseline_score <= -10 and health_high < baseline_score
                 then 'degraded'
-                when health_score - baseline_score <= -5
+                when
+                    health_score - baseline_score <= -5
+                    and health_score + {{ z80_one_sided() }} * health_error < baseline_score
                 then 'watch'
                 else 'healthy'
             end as status,
@@ -167,7 +170,12 @@ with
                 then
                     'no reference yet: fewer than {{ var("health_min_reference_attempts") }} attempts in the weeks before'
                 else
-                    words
+                    case
+                        when {{ z95() }} * health_error > {{ var("health_most_uncertainty") }}
+                        then 'too uncertain to say: '
+                        else ''
+                    end
+                    || words
                     || ' ('
                     || cast(entered_count as varchar)
                     || case entered_count when 1 then ' attempt' else ' attempts' end
