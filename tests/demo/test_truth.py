@@ -18,7 +18,6 @@ from dagster_project.demo.truth import TABLES
 from dagster_project.settings import PROJECT_ROOT
 from tests.conftest import Demo
 
-
 PHONE = re.compile(r"[+(]?\d[\d ().-]{8,}")
 
 
