@@ -1,22 +1,24 @@
--- An event stands with the same least rating in all its roles of a journey, and once in a stage.
+-- An event has one least rating in all its roles of a journey, and one in all the stages it passes.
 with
-    roles as (select journey, event, 'its roles' as place from {{ ref("journey_roles") }}),
+    roles as (
+        select distinct journey, event, least_rating, 'its roles' as place from {{ ref("journey_roles") }}
+    ),
 
-    stages as (select journey, event, 'stage ' || stage as place from {{ ref("stage_events") }}),
+    stages as (
+        select distinct journey, event, least_rating, 'its stages' as place
+        from {{ ref("stage_events") }}
+        where not is_last
+    ),
 
-    final as (
-        select journey, event, place
-        from
-            (
-                select *
-                from roles
-                union all
-                select *
-                from stages
-            ) as named
-        group by journey, event, place
-        having count(*) > 1
-    )
+    named as (
+        select *
+        from roles
+        union all
+        select *
+        from stages
+    ),
+
+    final as (select journey, event, place from named group by journey, event, place having count(*) > 1)
 
 select *
 from final

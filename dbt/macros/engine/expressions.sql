@@ -54,7 +54,7 @@
 
 {#
     Left join of `left_alias` to the row of `relation` with equal keys whose `right_time` is the first at or
-    after `left_time`. The caller may add conditions on the left row behind it.
+    after `left_time`. Rows that must find none have no `left_time`: a further condition would make it a nested loop.
 #}
 {% macro asof_next_join(relation, alias, keys, left_alias, left_time, right_time) %}
     asof left join

@@ -6,6 +6,14 @@ with
 
     stages as (select * from {{ ref("stage_events") }}),
 
+    {# An event that stands for several stages reaches the furthest, save that only a success reaches the last. #}
+    reached_by as (
+        select journey, event, least_rating, max(stage_order) as stage_order
+        from stages
+        where not is_last
+        group by journey, event, least_rating
+    ),
+
     {# What the journeys name is a touch even where the taxonomy names no touchpoint. #}
     named_events as (
         select event
@@ -66,7 +74,6 @@ with
             )
     ),
 
-    {# An event that stands for several stages reaches the furthest, save that only a success reaches the last. #}
     staged as (
         select
             inside.component_id,
@@ -79,14 +86,10 @@ with
             inside.kind,
             inside.rating,
             inside.text_id,
-            max(coalesce(inside.stage_by_role, stages.stage_order)) as event_stage
+            coalesce(inside.stage_by_role, reached_by.stage_order) as event_stage
         from inside
         left join
-            stages
-            on inside.journey = stages.journey
-            and not stages.is_last
-            and {{ is_named_event("inside", "stages") }}
-        group by all
+            reached_by on inside.journey = reached_by.journey and {{ is_named_event("inside", "reached_by") }}
     ),
 
     final as (

@@ -23,7 +23,8 @@ with recursive
             roles.is_start,
             roles.is_success,
             roles.is_failure,
-            row_number() over in_order as position
+            row_number() over in_order as position,
+            lag(roles.is_start or not roles.is_success) over in_order as is_news
         from {{ ref("customer_events") }} as events
         inner join {{ ref("journey_roles") }} as roles on {{ is_named_event("events", "roles") }}
         where
@@ -36,9 +37,12 @@ with recursive
             )
     ),
 
+    {# Most rows are successes after another success; they end no attempt and say nothing new. #}
+    telling as (select * from marked where is_start or is_news is null or is_news),
+
     looking_ahead as (
         select
-            *,
+            {{ all_but(["is_news"]) }},
             min(case when is_success or is_failure then position end) over (
                 partition by person_id, journey
                 order by position
@@ -54,7 +58,7 @@ with recursive
                 order by position
                 rows between unbounded preceding and 1 preceding
             ) as successes_before
-        from marked
+        from telling
     ),
 
     starts as (
@@ -79,6 +83,7 @@ with recursive
             ends.event_id as end_event_id,
             ends.occurred_at as outcome_at,
             case when ends.is_success then 'converted' when ends.is_failure then 'lost' end as outcome,
+            case when ends.event_id is null then candidates.deadline_at end as passed_at,
             ends.start_position_from_here as next_after_outcome
         from candidates
         left join
@@ -98,9 +103,9 @@ with recursive
             ended
             {{
                 asof_next_join(
-                    "later_starts", "later", ["person_id", "journey"], "ended", "deadline_at", "occurred_at"
+                    "later_starts", "later", ["person_id", "journey"], "ended", "passed_at", "occurred_at"
                 )
-            }} and ended.outcome is null
+            }}
     ),
 
     {# From the first start of each person and journey, step from attempt to attempt. #}
