@@ -1,6 +1,6 @@
 """Staging to published: three runs of dbt over one manifest, its tests as asset checks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -178,20 +178,18 @@ def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:
 
 
 def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetKey, dict[str, Any]]:
-    """Pictures of the tables that are best seen as one."""
-    funnel, health = dg.AssetKey(["published", "journey_stages"]), dg.AssetKey(["published", "journey_health_scores"])
-    if not {funnel, health} & wanted:
+    """Pictures of the tables that are best seen as one, and the list of what is wrong with the data."""
+    funnel, health, quality = (
+        dg.AssetKey(["published", table]) for table in ("journey_stages", "journey_health_scores", "data_quality")
+    )
+    if not {funnel, health, quality} & wanted:
         return {}
-    from dagster_project.publishing.pictures import as_markdown, draw_funnels, draw_health
+    from dagster_project.publishing.pictures import as_markdown, draw_funnels, draw_health, list_problems
 
-    drawn = {}
     with open_warehouse(settings, read_only=True) as connection:
-        if funnel in wanted:
-            drawn[funnel] = {
-                "funnel": dg.MetadataValue.md(as_markdown(draw_funnels(connection), alt="Funnel per journey"))
-            }
-        if health in wanted:
-            drawn[health] = {
-                "trend": dg.MetadataValue.md(as_markdown(draw_health(connection), alt="Weekly health per journey"))
-            }
-    return drawn
+        told: dict[dg.AssetKey, tuple[str, Callable[[], str]]] = {
+            funnel: ("funnel", lambda: as_markdown(draw_funnels(connection), alt="Funnel per journey")),
+            health: ("trend", lambda: as_markdown(draw_health(connection), alt="Weekly health per journey")),
+            quality: ("problems", lambda: list_problems(connection)),
+        }
+        return {key: {name: dg.MetadataValue.md(tell())} for key, (name, tell) in told.items() if key in wanted}

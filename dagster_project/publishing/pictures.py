@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette: told apart by the colour-blind, on light and dark ground.
 ACCENT, QUIET, ALARM = "#0072B2", "#999999", "#D55E00"
 WEEKS_SHOWN = 26
+PROBLEMS_SHOWN = 40
 WIDTH_INCHES, ROW_INCHES = 8.0, 2.2
 
 _FUNNELS = """
@@ -29,6 +30,12 @@ _HEALTH = """
     where segment = 'all' and channel = 'all' and health_score is not null
     qualify row_number() over (partition by journey order by week_start_date desc) <= ?
     order by journey, week_start_date
+"""
+_PROBLEMS = """
+    select subject, measure, bucket, value, unit, coalesce(detail, '')
+    from published.data_quality
+    where is_problem
+    order by subject_type desc, subject, measure, bucket_order, value desc, bucket
 """
 
 
@@ -94,6 +101,32 @@ def draw_health(connection: duckdb.DuckDBPyConnection) -> bytes:
         _title(axis, f"{journey}: health {scores[-1]:.0f} in the week of {dates[-1]}{degraded_words}")
         axis.tick_params(labelsize=7)
     return _png(figure)
+
+
+def list_problems(connection: duckdb.DuckDBPyConnection) -> str:
+    """List what somebody should look at in the data, tables first, then stages that no source sees.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.data_quality``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    problems = connection.execute(_PROBLEMS).fetchall()
+    if not problems:
+        return "Nothing to look at: all tables are fresh, nothing is refused, every stage is seen."
+    lines = [f"{len(problems):,} to look at", "", "| where | what | | how much | |", "|---|---|---|---:|---|"]
+    for subject, measure, bucket, value, unit, detail in problems[:PROBLEMS_SHOWN]:
+        what, split = measure.replace("_", " "), "" if bucket == "all" else bucket
+        cells = (subject, what, split, f"{value:,.10g} {unit}", detail)
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    if len(problems) > PROBLEMS_SHOWN:
+        lines.append(f"\nand {len(problems) - PROBLEMS_SHOWN:,} more, in `published.data_quality` where `is_problem`.")
+    return "\n".join(lines)
 
 
 def _title(axis: Axes, sentence: str) -> None:

@@ -10,8 +10,10 @@ import json
 from pathlib import Path
 
 import duckdb
+import jinja2
 import pytest
 
+from dagster_project.settings import DBT_DIR
 from tests.conftest import throughline
 
 TIMEZONE, AS_OF = "Asia/Kolkata", "2026-03-09"
@@ -209,6 +211,33 @@ def test_each_number_stands_there_once(quality: duckdb.DuckDBPyConnection) -> No
     assert (
         quality.execute(f"select {grain} from published.data_quality group by all having count(*) > 1").fetchall() == []
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (
+            "a: 'O'Brien' is not a number; b: 'x; y' is not a date",
+            "a: a value is not a number; b: a value is not a date",
+        ),
+        ("a: 'Call ID' is required but missing or blank", "a: 'Call ID' is required but missing or blank"),
+        (
+            "a: 'Call ID' is required but missing or blank; b: 'it' is not a date",
+            "a: 'Call ID' is required but missing or blank; b: a value is not a date",
+        ),
+        ("zone: 'Europe/Atlantis' is no IANA time zone", "zone: a value is no IANA time zone"),
+        ("at: 1999-12-31 00:00 is before the year 2000", "at: a time is before the year 2000"),
+        ("the row has 3 fields where the header has 15", "the row has other fields than the header"),
+        # Quoted as nobody foresaw: nothing of it is shown.
+        ("a: 'it' s' is not a date", "a: a value does not fit"),
+    ],
+)
+def test_reason_is_told_without_its_value(reason: str, expected: str) -> None:
+    source = (DBT_DIR / "macros" / "engine" / "words.sql").read_text()
+    macro = jinja2.Environment().from_string(source).module.reason_without_values  # type: ignore[attr-defined]
+    with duckdb.connect() as connection:
+        told = connection.execute(f"select {macro('reason')} from (select ?::varchar as reason)", [reason]).fetchall()
+    assert told == [(expected,)]
 
 
 def test_night_by_night_gives_the_same_numbers_as_all_at_once(warehouse: Path, tmp_path: Path) -> None:

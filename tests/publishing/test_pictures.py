@@ -9,7 +9,7 @@ import duckdb
 import pytest
 from matplotlib.axes import Axes
 
-from dagster_project.publishing.pictures import as_markdown, draw_funnels, draw_health
+from dagster_project.publishing.pictures import as_markdown, draw_funnels, draw_health, list_problems
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -86,3 +86,26 @@ def test_markdown_holds_the_picture_and_its_words() -> None:
     text = as_markdown(PNG, alt="Funnel per journey")
     assert text.startswith("![Funnel per journey](data:image/png;base64,")
     assert base64.b64decode(text.split("base64,")[1].rstrip(")")) == PNG
+
+
+def test_problems_are_listed_with_their_finding(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        """
+        create table published.data_quality as
+        select * replace (value::double as value) from (values
+            ('stage', 'trial/Paid', 'sources_seeing', 'all', 0, 0.0, 'sources', true, 'no delivered event tells of it'),
+            ('table', 'a/b', 'rows', 'all', 0, 7.0, 'rows', false, null),
+            ('table', 'a/b', 'quarantined_rows_by_reason', 'the row is a | b', 0, 1200.0, 'rows', true, null)
+        ) as quality(subject_type, subject, measure, bucket, bucket_order, value, unit, is_problem, detail)
+        """
+    )
+    assert list_problems(connection).splitlines() == [
+        "2 to look at",
+        "",
+        "| where | what | | how much | |",
+        "|---|---|---|---:|---|",
+        "| a/b | quarantined rows by reason | the row is a / b | 1,200 rows |  |",
+        "| trial/Paid | sources seeing |  | 0 sources | no delivered event tells of it |",
+    ]
+    connection.execute("delete from published.data_quality where is_problem")
+    assert list_problems(connection).startswith("Nothing to look at")
