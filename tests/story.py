@@ -18,7 +18,7 @@ import duckdb
 
 # The day in the name of each table's file, where it is not the last but one.
 EXPORTED = {"zendesk/tickets": "2026-03-10"}
-SPREADSHEETS = {"hubspot/contacts"}
+SPREADSHEETS = {"hubspot/contacts", "nps/responses", "reviews/reviews"}
 BROWSER = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
 )
@@ -185,6 +185,33 @@ class Story:
                 "Unsubscribed from all email": "Yes" if is_unsubscribed else "No",
                 "Create Date": "2026-03-01 09:00",
                 "Last Modified Date": f"{changed:%Y-%m-%d %H:%M}",
+            }
+        )
+
+    def answer(self, user: str, when: datetime, *, score: int) -> None:
+        """An answer to the question whether one would recommend the company, from 0 to 10."""
+        answers = self.lines["nps/responses"]
+        answers.append(
+            {
+                "Response ID": f"answer-{len(answers)}",
+                "Email": f"{user}@example.com",
+                "Score": score,
+                "Survey Sent At": iso(when - timedelta(hours=1)),
+                "Responded At": iso(when),
+                "User ID": user,
+            }
+        )
+
+    def review(self, user: str, when: datetime, *, stars: int) -> None:
+        """A review under the writer's own address."""
+        reviews = self.lines["reviews/reviews"]
+        reviews.append(
+            {
+                "Review ID": f"review-{len(reviews)}",
+                "Platform": "g2",
+                "Author Email": f"{user}@example.com",
+                "Rating": stars,
+                "Posted At": iso(when),
             }
         )
 
@@ -385,6 +412,14 @@ def _other_journeys(story: Story) -> None:
     # Advocacy, window 90 days: Rita sends a referral, after a webinar.
     does("rita", "Webinar Attended", "22 10:00")
     does("rita", "Referral Sent", "25 10:00")
+
+    # Tess's first review is none to recommend, her second is. Uwe would recommend, and two weeks later would not.
+    for user in ("tess", "uwe"):
+        story.invoice(user, at("1 10:00"), invoice=f"in_{user}", amount=1900, reason="subscription_create")
+    story.review("tess", at("10 10:00"), stars=2)
+    story.review("tess", at("15 10:00"), stars=4)
+    story.answer("uwe", at("5 10:00"), score=9)
+    story.answer("uwe", at("20 10:00"), score=6)
 
     # Support, window 14 days; but the desk's last export is of 10 March. Of Wanda's ticket it could no longer tell.
     story.ticket(1, at("5 10:00"), ticket=1)

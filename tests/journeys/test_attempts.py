@@ -232,6 +232,22 @@ def test_advocacy_ends_with_a_recommendation(told: Told) -> None:
     assert attempts_of(told, "cara", "advocacy") == [("2026-03-14 10:10:00", None, "open", "Bought")]
 
 
+def test_recommendation_asks_for_a_least_rating(told: Told) -> None:
+    """Two stars of five are 0.25 and speak up; four are 0.75 and recommend. Nine of ten is a promoter."""
+    assert attempts_of(told, "tess", "advocacy") == [
+        ("2026-03-01 10:00:00", "2026-03-15 10:00:00", "converted", "Recommends")
+    ]
+    assert told.rows(
+        "select occurred_at::varchar, stage_order from journeys.attempt_events "
+        "inner join journeys.attempts using (attempt_id) "
+        "where attempts.journey = 'advocacy' and attempts.person_id = ? order by 1",
+        told.person("tess"),
+    ) == [("2026-03-01 10:00:00", 1), ("2026-03-10 10:00:00", 3), ("2026-03-15 10:00:00", 4)]
+    assert attempts_of(told, "uwe", "advocacy") == [
+        ("2026-03-01 10:00:00", "2026-03-05 10:00:00", "converted", "Recommends")
+    ]
+
+
 def test_window_does_not_close_after_the_source_of_successes_fell_silent(told: Told) -> None:
     """The ticket of 5 March would be lost on the 19th; but the desk's last export is of the 10th in UTC.
 

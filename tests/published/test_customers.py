@@ -15,6 +15,8 @@ from tests.story import Told
         ("cara", "purchase", "a pack that came back is no retention"),
         ("vera", "retention", "left and bought again"),
         ("rita", "advocacy", "pays month after month, and sent a referral"),
+        ("tess", "advocacy", "her last review is a good one"),
+        ("uwe", "retention", "his last answer takes his recommendation back"),
         ("stan", "lost", "cancelled and bought nothing since"),
         ("maud", "unknown", "only the CRM speaks of her"),
     ],
