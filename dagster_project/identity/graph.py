@@ -109,7 +109,8 @@ def resolve_links(nodes: Nodes, a: Codes, b: Codes) -> Resolved:
 
     A device that was itself seen with more identifiers of a class than one person may hold is shared: its
     links are withdrawn. So is a device one of whose links is refused, and its component is joined again
-    without it, until no device is refused anything.
+    without it, until no device is refused anything. What came with a user whom the device was seen with says
+    no more about the device than that user does: a telephone that was passed on makes no device a shared one.
 
     Parameters
     ----------
@@ -139,7 +140,8 @@ def _resolve_broken(nodes: Nodes, a: Codes, b: Codes) -> Resolved:
     shared_class = _overcrowded_devices(nodes, a, b)
     refused: list[Codes] = []
     refused_class: list[Codes] = []
-    pending = np.arange(len(a))
+    explained, explained_class = _explained_sightings(nodes, a, b, is_shared=shared_class != NO_CLASS)
+    pending = np.setdiff1d(np.arange(len(a)), explained, assume_unique=True)
     while len(pending):
         is_shared = shared_class != NO_CLASS
         pending = pending[~(is_shared[a[pending]] | is_shared[b[pending]])]
@@ -164,6 +166,11 @@ def _resolve_broken(nodes: Nodes, a: Codes, b: Codes) -> Resolved:
         refused.append(pending[no[settled]])
         refused_class.append(no_class[settled])
         pending = pending[again[inner_a]]
+    is_shared = shared_class != NO_CLASS
+    apart = label[a[explained]] != label[b[explained]]
+    apart &= ~(is_shared[a[explained]] | is_shared[b[explained]])
+    refused.append(explained[apart])
+    refused_class.append(explained_class[apart])
     positions = np.concatenate(refused) if refused else np.empty(0, dtype=np.int64)
     classes = np.concatenate(refused_class) if refused else np.empty(0, dtype=np.int64)
     order = np.argsort(positions, kind="stable")
@@ -187,6 +194,34 @@ def _overcrowded_devices(nodes: Nodes, a: Codes, b: Codes) -> Codes:
     device, limited_class = device[is_over], limited_class[is_over]
     result[device[::-1]] = limited_class[::-1]  # the first class of each device stays
     return result
+
+
+def _explained_sightings(nodes: Nodes, a: Codes, b: Codes, *, is_shared: Flags) -> tuple[Codes, Codes]:
+    """Find links of a device that another of its links accounts for; return their positions, and by which class.
+
+    Such a link leads to something that was also seen with an identifier of the device itself, one of a class of
+    which the component holds too many. Whether that something belongs there is between those two.
+    """
+    group = components(len(nodes), a, b)
+    is_over = np.zeros(len(nodes), dtype=np.bool_)
+    for limited_class, limit in enumerate(nodes.limits):
+        mine = nodes.limited_class == limited_class
+        is_over[mine] = np.bincount(group[mine], minlength=len(nodes))[group[mine]] > limit
+    near, far = np.concatenate((a, b)), np.concatenate((b, a))
+    position = np.tile(np.arange(len(a)), 2)
+    own = np.flatnonzero(nodes.is_device[near] & ~is_shared[near] & is_over[far])
+    own = own[np.argsort(near[own], kind="stable")]
+    other = np.flatnonzero(nodes.is_device[near] & ~is_shared[near] & ~is_over[far] & ~nodes.is_device[far])
+    first = np.searchsorted(near[own], near[other])
+    count = np.searchsorted(near[own], near[other], side="right") - first
+    # Each other link beside each link of the same device to one of its own.
+    row = np.repeat(np.arange(len(other)), count)
+    beside = own[first[row] + np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)]
+    ends = np.stack((far[other[row]], far[beside]))
+    known = np.minimum(a, b) * len(nodes) + np.maximum(a, b)
+    is_known = np.isin(ends.min(axis=0) * len(nodes) + ends.max(axis=0), known)
+    explained, at = np.unique(position[other[row]][is_known], return_index=True)
+    return explained, nodes.limited_class[far[beside][is_known][at]]
 
 
 def _join_in_order(nodes: Nodes, a: Codes, b: Codes) -> tuple[Codes, Codes, Codes]:

@@ -14,7 +14,7 @@ from dagster_project.identity.history import History, replay_evidence
 from dagster_project.identity.resolution import Resolution, resolve_evidence
 from dagster_project.identity.rules import IdentifierRules
 
-_METHOD = "1"
+_METHOD = "2"
 """Raise it when the same evidence gives other persons than before: everything is resolved again."""
 
 _TABLES = """

@@ -179,6 +179,27 @@ def reference(
         for device in devices
         if is_over({device} | {end for link in links if device in link[:2] for end in link[:2]})
     }
+    pairs = {frozenset(link[:2]) for link in links}
+    around = connected(links, people)
+
+    def has_too_many(name: str) -> bool:
+        """Does its component hold too many of its class?"""
+        return is_over({other for other in around[name] if _class(other) == _class(name)})
+
+    def is_explained(device: str, other: str) -> bool:
+        """Was what the device was seen with also seen with a user of the device, of which there are too many?"""
+        return not has_too_many(other) and any(
+            has_too_many(own) and {frozenset((device, own)), frozenset((own, other))} <= pairs for own in people
+        )
+
+    links = [
+        link
+        for link in links
+        if not any(
+            device in devices - shared and other not in devices and is_explained(device, other)
+            for device, other in (link[:2], link[1::-1])
+        )
+    ]
     while True:
         person = {name: frozenset([name]) for name in people}
         refused = set()

@@ -76,6 +76,17 @@ FAMILIES = {
     "phone passed on": Family(
         [[(1, "u1 p1")], [(5, "u2 p1")], [(6, "u2 e2")]], "u1 p1 | u2 e2", refused=(("p1 u2", ONE_USER),)
     ),
+    "phone passed on, each row says who and on which device": Family(
+        [[(1, "d1 u1 p1")], [(5, "d2 u2 p1")], [(6, "d3 u2")]],
+        "d1 u1 p1 | u2 d2 d3",
+        refused=(("p1 u2", ONE_USER), ("d2 p1", ONE_USER)),
+    ),
+    "a device that is known by the first user's e-mail too is shared": Family(
+        [[(1, "u1 e1 p1")], [(5, "d2 u2 p1")], [(6, "d2 e1")]],
+        "u1 e1 p1 | u2 | d2",
+        shared="d2",
+        refused=(("p1 u2", ONE_USER), ("d2 p1", SHARED), ("d2 u2", SHARED), ("d2 e1", SHARED)),
+    ),
     "limit broken later by stronger evidence": Family(
         [[(1, "u1 p1"), (2, "p1 e1")], [(4, "u2 e1")]],
         "u1 p1 | u2 e1",
