@@ -30,7 +30,8 @@ def test_a_customer_is_created_once_however_often_exported(rows: Rows) -> None:
 
 def test_each_version_of_a_customer_is_a_profile(rows: Rows) -> None:
     assert rows("""
-        select user_id, email, phone, country, language from staging.stg_stripe__profiles order by available_at
+        select user_id, email, phone, country, language from staging.stg_stripe__profiles
+        where source_table = 'customers' order by available_at
     """) == [
         (None, token("email", "ada@example.com"), None, None, None),
         (
@@ -41,6 +42,14 @@ def test_each_version_of_a_customer_is_a_profile(rows: Rows) -> None:
             "en-US",
         ),
     ]
+
+
+def test_the_card_that_paid_an_invoice_is_its_customers(rows: Rows) -> None:
+    """No event tells of that charge, as the invoice does; the card is evidence all the same."""
+    assert rows("""
+        select split_part(profile_key, '|', 1), crm_id, card_id from staging.stg_stripe__profiles
+        where source_table = 'charges'
+    """) == [("ch_B2", token("crm_id", "cus_A1", namespace="stripe"), token("card_id", "fp_A1", namespace="stripe"))]
 
 
 def test_a_cancellation_is_told_from_one_during_the_trial(rows: Rows) -> None:
