@@ -184,12 +184,27 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
     )
     if not {funnel, health, quality} & wanted:
         return {}
-    from dagster_project.publishing.pictures import as_markdown, draw_funnels, draw_health, list_problems
+    from dagster_project.publishing.pictures import (
+        as_markdown,
+        draw_arrivals,
+        draw_funnels,
+        draw_health,
+        list_problems,
+    )
 
     with open_warehouse(settings, read_only=True) as connection:
-        told: dict[dg.AssetKey, tuple[str, Callable[[], str]]] = {
-            funnel: ("funnel", lambda: as_markdown(draw_funnels(connection), alt="Funnel per journey")),
-            health: ("trend", lambda: as_markdown(draw_health(connection), alt="Weekly health per journey")),
-            quality: ("problems", lambda: list_problems(connection)),
+        told: dict[dg.AssetKey, dict[str, Callable[[], str]]] = {
+            funnel: {"funnel": lambda: as_markdown(draw_funnels(connection), alt="Funnel per journey")},
+            health: {"trend": lambda: as_markdown(draw_health(connection), alt="Weekly health per journey")},
+            quality: {
+                "problems": lambda: list_problems(connection),
+                "arrivals": lambda: as_markdown(
+                    draw_arrivals(connection), alt="Rows a week and share of events by delay, per table of a source"
+                ),
+            },
         }
-        return {key: {name: dg.MetadataValue.md(tell())} for key, (name, tell) in told.items() if key in wanted}
+        return {
+            key: {name: dg.MetadataValue.md(tell()) for name, tell in parts.items()}
+            for key, parts in told.items()
+            if key in wanted
+        }

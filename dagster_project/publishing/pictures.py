@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ACCENT, QUIET, ALARM = "#0072B2", "#999999", "#D55E00"
 WEEKS_SHOWN = 26
 PROBLEMS_SHOWN = 40
-WIDTH_INCHES, ROW_INCHES = 8.0, 2.2
+WIDTH_INCHES, ROW_INCHES, ARRIVAL_INCHES = 8.0, 2.2, 0.75
 
 _FUNNELS = """
     select journey, stage_order, stage, reached_count, shared_rate
@@ -36,6 +36,18 @@ _PROBLEMS = """
     from published.data_quality
     where is_problem
     order by subject_type desc, subject, measure, bucket_order, value desc, bucket
+"""
+_ARRIVALS = """
+    select subject, from_date, value
+    from published.data_quality
+    where measure = 'rows_by_week'
+    order by subject, from_date
+"""
+_DELAYS = """
+    select subject, bucket, share_rate
+    from published.data_quality
+    where measure = 'events_by_delay'
+    order by subject, bucket_order
 """
 
 
@@ -103,6 +115,52 @@ def draw_health(connection: duckdb.DuckDBPyConnection) -> bytes:
     return _png(figure)
 
 
+def draw_arrivals(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Draw what arrives in a week and how late it is known, one row per table of a source.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.data_quality``.
+
+    Returns
+    -------
+    bytes
+        A PNG: rows by week on the left; on the right the share of events by delay, small shares drawn larger than
+        they are (by their square root) and all written out.
+    """
+    weeks: dict[str, list[tuple[object, float]]] = {}
+    for subject, week, value in connection.execute(_ARRIVALS).fetchall():
+        weeks.setdefault(subject, []).append((week, value))
+    delays: dict[str, list[tuple[str, float]]] = {}
+    for subject, bucket, share in connection.execute(_DELAYS).fetchall():
+        delays.setdefault(subject, []).append((bucket, share or 0.0))
+    figure, axes = _figure(1, columns=2, height=1.0 + ARRIVAL_INCHES * max(len(weeks), 1))
+    left, right = axes
+    for place, (subject, counts) in enumerate(weeks.items()):
+        busiest = max(value for _, value in counts) or 1.0
+        days = [week for week, _ in counts]
+        heights = [0.6 * value / busiest - place for _, value in counts]
+        left.fill_between(days, heights, -place, color=ACCENT, linewidth=0)
+        sentence = f"{subject}: up to {busiest:,.0f} rows a week, last week {counts[-1][1]:,.0f}"
+        left.annotate(sentence, (0, 0.7 - place), xycoords=left.get_yaxis_transform(), fontsize=7, va="bottom")
+        shares = [share for _, share in delays.get(subject, [])]
+        right.bar(range(len(shares)), [0.6 * share**0.5 for share in shares], bottom=-place, color=ACCENT, width=0.7)
+        for position, share in enumerate(shares):
+            right.annotate(f"{share:.1%}", (position, 0.6 * share**0.5 - place), ha="center", va="bottom", fontsize=6)
+    buckets = next(iter(delays.values()), [])
+    right.set_xticks(range(len(buckets)), [bucket.replace(" ", "\n", 1) for bucket, _ in buckets], fontsize=5.5)
+    left.tick_params(labelsize=6)
+    left.tick_params(axis="x", rotation=30)
+    for axis in axes:
+        axis.set_yticks([])
+        axis.set_ylim(-len(weeks) + 0.9, 1.1)
+    if weeks:
+        _title(left, "What arrives in a week")
+        _title(right, "How late it is known")
+    return _png(figure)
+
+
 def list_problems(connection: duckdb.DuckDBPyConnection) -> str:
     """List what somebody should look at in the data, tables first, then stages that no source sees.
 
@@ -138,15 +196,19 @@ def as_markdown(picture: bytes, *, alt: str) -> str:
     return f"![{alt}](data:image/png;base64,{base64.b64encode(picture).decode()})"
 
 
-def _figure(rows: int) -> tuple[Figure, list[Axes]]:
+def _figure(rows: int, *, columns: int = 1, height: float | None = None) -> tuple[Figure, list[Axes]]:
+    """Open a figure with axes row by row; without rows it says that there is nothing."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH_INCHES, ROW_INCHES * max(rows, 1)))
+    height = height or ROW_INCHES * max(rows, 1)
+    figure = Figure(figsize=(WIDTH_INCHES, height))
     # Fixed margins: letting matplotlib find them costs as much as drawing.
-    figure.subplots_adjust(left=0.2, right=0.97, top=1 - 0.3 / (ROW_INCHES * max(rows, 1)), bottom=0.05, hspace=0.4)
+    left, bottom = (0.2, 0.05) if columns == 1 else (0.03, 0.5 / height)
+    figure.subplots_adjust(left=left, right=0.97, top=1 - 0.3 / height, bottom=bottom, hspace=0.4, wspace=0.08)
     FigureCanvasAgg(figure)
-    axes = [figure.add_subplot(max(rows, 1), 1, position + 1) for position in range(max(rows, 1))]
+    count = max(rows, 1) * columns
+    axes = [figure.add_subplot(max(rows, 1), columns, position + 1) for position in range(count)]
     for axis in axes:
         axis.spines[["top", "right", "left"]].set_visible(False)
         if not rows:

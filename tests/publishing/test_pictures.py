@@ -9,7 +9,13 @@ import duckdb
 import pytest
 from matplotlib.axes import Axes
 
-from dagster_project.publishing.pictures import as_markdown, draw_funnels, draw_health, list_problems
+from dagster_project.publishing.pictures import (
+    as_markdown,
+    draw_arrivals,
+    draw_funnels,
+    draw_health,
+    list_problems,
+)
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -109,3 +115,37 @@ def test_problems_are_listed_with_their_finding(connection: duckdb.DuckDBPyConne
     ]
     connection.execute("delete from published.data_quality where is_problem")
     assert list_problems(connection).startswith("Nothing to look at")
+
+
+def test_arrivals_say_how_much_and_how_late(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    original = Axes.annotate
+    monkeypatch.setattr(
+        Axes,
+        "annotate",
+        lambda self, text, *args, **options: (said.append(text), original(self, text, *args, **options)),
+    )
+    connection.execute(
+        """
+        create table published.data_quality as
+        from (values
+            ('a/b', 'rows_by_week', '2026-01-05', 0, date '2026-01-05', 1200.0, null),
+            ('a/b', 'rows_by_week', '2026-01-12', 0, date '2026-01-12', 7.0, null),
+            ('a/b', 'events_by_delay', 'within an hour', 1, null, 3.0, 0.75),
+            ('a/b', 'events_by_delay', 'later than 30 days', 2, null, 1.0, 0.25),
+            ('a/b', 'rows', 'all', 0, null, 1207.0, null),
+            ('c/d', 'rows_by_week', '2026-01-05', 0, date '2026-01-05', 2.0, null)
+        ) as quality(subject, measure, bucket, bucket_order, from_date, value, share_rate)
+        """
+    )
+    assert draw_arrivals(connection).startswith(PNG)
+    assert said == [
+        "a/b: up to 1,200 rows a week, last week 7",
+        "75.0%",
+        "25.0%",
+        "c/d: up to 2 rows a week, last week 2",
+    ]
+    connection.execute("delete from published.data_quality")
+    assert draw_arrivals(connection).startswith(PNG)
