@@ -130,7 +130,7 @@ def test_arrivals_say_how_much_and_how_late(
     connection.execute(
         """
         create table published.data_quality as
-        from (values
+        select * replace (value::double as value, share_rate::double as share_rate) from (values
             ('a/b', 'rows_by_week', '2026-01-05', 0, date '2026-01-05', 1200.0, null),
             ('a/b', 'rows_by_week', '2026-01-12', 0, date '2026-01-12', 7.0, null),
             ('a/b', 'events_by_delay', 'within an hour', 1, null, 3.0, 0.75),
