@@ -13,6 +13,8 @@ from dagster_project.landing.tokens import normalised
 MAX_NEW_FIELDS = 200
 #: Nothing in an export happened before this.
 EARLIEST_EVENT = "2000-01-01"
+#: Before this an instant stands for none: the first second of Unix, the day zero of a spreadsheet, the year 1.
+EARLIEST_INSTANT = "1970-01-02"
 #: Formats of times that are numbers since 1970: how many microseconds one of them counts.
 EPOCH_UNITS = {"epoch": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
 #: How BigQuery writes a list of keys and values; of the kinds of value one is given.
@@ -224,7 +226,7 @@ def json_fields(
         select
             _file, _row,
             content_key(record) as _content,
-            {_fault(contract, seen, looks_for_nul=looks_for_nul)} as _fault,
+            {_fault(contract, seen, accessors, looks_for_nul=looks_for_nul)} as _fault,
             {", ".join(columns)},
             {_extra(seen.new_fields, accessors)} as _extra,
         from (
@@ -233,7 +235,7 @@ def json_fields(
         )"""
 
 
-def _fault(contract: TableContract, seen: SeenShapes, *, looks_for_nul: bool) -> str:
+def _fault(contract: TableContract, seen: SeenShapes, accessors: Mapping[Path, str], *, looks_for_nul: bool) -> str:
     """SQL for why a JSON record as a whole cannot land; clean records cost nothing."""
     cases = []
     if seen.has_odd:
@@ -250,6 +252,16 @@ def _fault(contract: TableContract, seen: SeenShapes, *, looks_for_nul: bool) ->
         told = literal(f"{'.'.join(path)}: the contract reads {wanted} here, the row has something else")
         kind = f"json_type(record, {literal(json_path(path))})"
         cases.append(f"when {kind} not in ('OBJECT', 'NULL') then {told}")
+    for column in contract.columns:
+        path = tuple(column.path.split("."))
+        if column.data_type != "varchar" or path[0] in contract.turns or path not in accessors:
+            continue
+        # Text may begin like that too; only then is the record looked at again.
+        refused = {"{": "OBJECT", "[": "ARRAY"} if column.identifier or column.text or column.url else {"{": "OBJECT"}
+        begins = " or ".join(f"starts_with({accessors[path]}, '{bracket}')" for bracket in refused)
+        told = literal(f"{column.name}: '{column.path}' is an object or a list where the contract reads a text")
+        kind = f"json_type(record, {literal(json_path(path))})"
+        cases.append(f"when ({begins}) and {kind} in ({', '.join(map(literal, refused.values()))}) then {told}")
     return f"case {' '.join(cases)} end" if cases else "null::varchar"
 
 
@@ -446,6 +458,25 @@ def misfit(column: ColumnContract, value: str, converted_name: str) -> list[str]
     ]
 
 
+def missing(column: ColumnContract, value: str) -> str:
+    """SQL for the reason when a required column has no value, or a word that stands for none, such as NaN."""
+    blank = literal(f"{column.name}: '{column.path}' is required but missing or blank")
+    cases = [f"when present({value}) is null then {blank}"]
+    if column.identifier or column.data_type not in ("varchar", "json"):
+        before = literal(f"{column.name}: '")
+        after = literal(f"' stands for no value, and '{column.path}' is required")
+        cases.append(f"when given({value}) is null then {before} || trim({value}) || {after}")
+    return f"case {' '.join(cases)} end"
+
+
+def impossible_instant(column: ColumnContract) -> str:
+    """SQL for the reason when an instant is what programs write for none: 1970 and before, as spreadsheets' 1899."""
+    name = quoted(column.name)
+    told = f"{literal(column.name + ': ')} || strftime({name}, '%Y-%m-%d %H:%M')"
+    why = literal(" is no time at which anything can have happened; leave it blank where it is not known")
+    return f"case when {name} < timestamp '{EARLIEST_INSTANT}' then {told} || {why} end"
+
+
 def typed_rows(contract: TableContract, *, fields: str) -> str:
     """SQL for the typed rows, from SQL for `fields` (see `json_fields`, `csv_fields`) and the table `files`.
 
@@ -464,14 +495,15 @@ def typed_rows(contract: TableContract, *, fields: str) -> str:
         elif not column.personal:
             values.append(f"{readable(contract, column, value)} as {name}")
             reasons += misfit(column, value, name)
+            if column.data_type == "timestamp" and column.name not in (contract.occurred, contract.sent):
+                reasons.append(impossible_instant(column))
         if column.vault_type:
             name = quoted("_vault_" + column.name)
             values.append(f"{converted(column, value, timezone=contract.timezone)} as {name}")
             reasons += misfit(column, value, name)
         if column.required:
             gone.append(f"when present({value}) is null then {literal(column.name)}")
-            told = f"{column.name}: '{column.path}' is required but missing or blank"
-            reasons.append(f"case when present({value}) is null then {literal(told)} end")
+            reasons.append(missing(column, value))
     timed, time_reasons = _times(contract)
     hidden = ["_fault", "_missing", "path_available", *(f"f{i}" for i in range(len(contract.columns)))]
     return f"""

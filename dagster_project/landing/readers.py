@@ -184,8 +184,11 @@ def read_records(
                 failpoint("landing.file_read")
     except FileNotFoundError:
         raise ChangedFile from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         check_unchanged(snapshot)
+        if str(error).startswith("Not a gzipped file"):
+            plain = snapshot.path.name.removesuffix(".gz")
+            raise UnreadableFile(f"it is no gzip file: rename it to {plain} if it is plain text") from None
         raise UnreadableFile("the gzip file is cut short or damaged; copy it again in full") from None
     except pa.ArrowException as error:
         check_unchanged(snapshot)
@@ -227,7 +230,9 @@ class _Text:
         if self._decoder:
             return block
         if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or _looks_like_utf16(block):
-            raise UnreadableFile("its text is UTF-16, not UTF-8; export it as UTF-8 or set `encoding: utf-16`")
+            raise UnreadableFile(
+                "its text is UTF-16, not UTF-8; export it as UTF-8 or set `encoding: utf-16` in its contract"
+            )
         return block.removeprefix(codecs.BOM_UTF8)
 
 
@@ -280,8 +285,19 @@ def _jsonl(text: _Text, chunk_bytes: int) -> Iterator[tuple[None, Records]]:
             ends = _newlines(block)
         records = _sift(block, starts=_starts(ends), ends=ends, first_row=row + 1)
         records.has_escaped_nul = ESCAPED_NUL in block
+        if row == 0 and _opens_document(records.records):
+            raise UnreadableFile(
+                "it is one JSON document and not an object a line; write each object on a line of its own, "
+                "such as with `jq -c '.[]'`, and export it again"
+            )
         row += records.count
         yield None, records
+
+
+def _opens_document(records: pa.Array) -> bool:
+    """Whether the first lines are those of a list of objects, or of one object over many lines."""
+    first, second = (bytes(records[at].as_py()).strip() if len(records) > at else b"" for at in (0, 1))
+    return first == b"[" or first[:64].replace(b" ", b"").startswith(b"[{") or (first == b"{" and second[:1] == b'"')
 
 
 def _wait_for_line_end(block: bytes, chunk_bytes: int) -> int:
@@ -438,7 +454,7 @@ def _take_header(block: bytes, *, is_end: bool) -> tuple[bytes | None, int]:
         if line.count(b'"') % 2 == 0 or end + 1 == len(block):
             break
         at = end + 1
-    if b"\r" in line.rstrip(b"\r\n") and b'"' not in line:
+    if b"\r" in re.sub(rb'"[^"]*"', b"", line).rstrip(b"\r\n"):
         raise UnreadableFile("its lines end in a carriage return alone; save it with the usual line ends")
     if b"\0" in line or len(line) > MAX_RECORD_BYTES:
         raise UnreadableFile("its first line is no header (it is binary or longer than 4 MB)")
@@ -448,6 +464,10 @@ def _take_header(block: bytes, *, is_end: bool) -> tuple[bytes | None, int]:
         raise UnreadableFile(
             "its header is not UTF-8 text; name the export's encoding in its contract, such as `encoding: windows-1252`"
         ) from None
+    try:
+        header_fields(line)
+    except csv.Error as error:
+        raise UnreadableFile(f"its first line is no header ({error}); export it again with one") from None
     return line, end + 1
 
 

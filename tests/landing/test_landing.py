@@ -307,16 +307,18 @@ def test_unreadable_files_fail_alone_once_and_land_when_mended(shop: Shop) -> No
     cut = shop.put("cut.jsonl.gz", gzip.compress(good)[:-20])
     shop.put("utf16.jsonl", json.dumps(event(1)).encode("utf-16"))
     shop.put("broken.parquet", b"PAR1 no parquet")
+    shop.put("plain.jsonl.gz", json.dumps(event(2)))
     shop.put("good.jsonl", [event(900)])
     for _ in range(2):
         report = shop.land(contract)
         reasons = {Path(f.path).name: f.reason for f in report.failed}
-        assert set(reasons) == {"cut.jsonl.gz", "utf16.jsonl", "broken.parquet"}
+        assert set(reasons) == {"cut.jsonl.gz", "utf16.jsonl", "broken.parquet", "plain.jsonl.gz"}
+        assert "rename it to plain.jsonl" in str(reasons["plain.jsonl.gz"])
         assert "cut short or damaged" in str(reasons["cut.jsonl.gz"])
         assert "UTF-16" in str(reasons["utf16.jsonl"])
         assert "Parquet" in str(reasons["broken.parquet"])
     assert shop.rows("select status, count(*) from ops.landed_files group by all order by 1") == [
-        ("failed", 3),
+        ("failed", 4),
         ("landed", 1),
     ]
     assert shop.rows("select count(*) from vault.shop__events") == [(1,)]
@@ -324,6 +326,18 @@ def test_unreadable_files_fail_alone_once_and_land_when_mended(shop: Shop) -> No
     report = shop.land(contract)
     assert report.count("accepted") == 200
     assert shop.rows("select count(*) from ops.landed_files where path like '%cut%'") == [(1,)]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_json_document_is_refused_with_the_mend_and_lands_line_by_line(shop: Shop, indent: int | None) -> None:
+    events = [event(n) for n in range(3)]
+    shop.put("list.jsonl", json.dumps(events, indent=indent))
+    shop.put("object.jsonl", json.dumps(events[0], indent=2))
+    report = shop.land(shop.contract())
+    assert {Path(f.path).name for f in report.failed} == {"list.jsonl", "object.jsonl"}
+    assert all("each object on a line" in str(f.reason) for f in report.failed)
+    shop.put("list.jsonl", events)
+    assert shop.land(shop.contract()).count("accepted") == 3
 
 
 def test_large_file_that_breaks_half_way_leaves_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -534,6 +548,59 @@ def test_implausible_times_are_quarantined(shop: Shop) -> None:
         (3, "occurred_at: 2099-01-01 00:00 is more than a day after it can have been known"),
     ]
     assert shop.land(shop.contract("lines")).count("quarantined") == 1
+
+
+def test_instants_that_stand_for_none_are_quarantined(shop: Shop) -> None:
+    columns = [*EVENT_COLUMNS, {"name": "ended_at", "data_type": "timestamp"}]
+    times = ["1899-12-30", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "1987-05-01", None, ""]
+    shop.put("a.jsonl", [event(n, ended_at=time) for n, time in enumerate(times)])
+    assert shop.land(shop.contract(columns=columns)).count("accepted") == 3
+    told = "is no time at which anything can have happened; leave it blank where it is not known"
+    assert shop.reasons() == [
+        (1, f"ended_at: 1899-12-30 00:00 {told}"),
+        (2, f"ended_at: 1970-01-01 00:00 {told}"),
+        (3, f"ended_at: 0001-01-01 00:00 {told}"),
+    ]
+
+
+def test_word_for_no_value_is_none_where_one_is_required(shop: Shop) -> None:
+    required = {"user_id", "items"}
+    columns = [
+        c | {"landing": c.get("landing", {}) | {"required": True}} if c["name"] in required else c
+        for c in EVENT_COLUMNS
+    ]
+    shop.put("a.jsonl", [event(1, items="NaN"), event(2, userId=" null "), event(3, items=""), event(4, amount="NaN")])
+    assert shop.land(shop.contract(columns=columns)).count("accepted") == 1
+    assert shop.reasons() == [
+        (1, "items: 'NaN' stands for no value, and 'items' is required"),
+        (2, "user_id: 'null' stands for no value, and 'userId' is required"),
+        (3, "items: 'items' is required but missing or blank"),
+    ]
+
+
+def test_object_in_place_of_a_text_is_quarantined(shop: Shop) -> None:
+    """An empty list or object in place of an id would otherwise be one person's id in every row."""
+    columns = [*EVENT_COLUMNS, {"name": "category", "data_type": "varchar"}]
+    given: list[dict[str, Any]] = [
+        {"userId": {}},
+        {"userId": []},
+        {"message": {"text": "hello"}},
+        {"traits": {"email": ["a@example.org"]}},
+        {"category": {"name": "Ann Smith"}},
+        {"category": ["news", "sales"]},
+        {"message": "{curly} words", "category": "[bracket]"},
+        {"properties": {"any": ["thing"]}},
+    ]
+    shop.put("a.jsonl", [event(n, **fields) for n, fields in enumerate(given)])
+    assert shop.land(shop.contract(columns=columns)).count("accepted") == 3
+    told = "is an object or a list where the contract reads a text"
+    assert shop.reasons() == [
+        (1, f"user_id: 'userId' {told}"),
+        (2, f"user_id: 'userId' {told}"),
+        (3, f"message_id: 'message' {told}"),
+        (4, f"email: 'traits.email' {told}"),
+        (5, f"category: 'category' {told}"),
+    ]
 
 
 def test_column_gone_quarantines_the_file_with_one_reason(shop: Shop) -> None:

@@ -90,11 +90,19 @@ def test_header_names_are_trimmed_and_told_apart() -> None:
     assert delimiter_of(b'"x,y,z";b;c\n') == ";"
 
 
-def test_old_mac_line_ends_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [b"a,b\r1,2\r3,4\r", b'a,b\r1,"x, y"\r3,4'])
+def test_old_mac_line_ends_are_told(text: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_bytes(b"a,b\r1,2\r3,4\r")
+    path.write_bytes(text)
     with pytest.raises(UnreadableFile, match="carriage return alone"):
         rows_of(path, chunk_bytes=100)
+
+
+def test_first_line_that_can_be_no_header_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"id," + b"x" * 200_000 + b"\n1,2\n")
+    with pytest.raises(UnreadableFile, match="its first line is no header"):
+        rows_of(path, chunk_bytes=1 << 20)
 
 
 def test_utf16_reads_with_its_encoding(tmp_path: Path) -> None:
