@@ -131,11 +131,29 @@ class ColumnContract:
 class TableContract:
     """What landing knows about one export.
 
+    Of its settings, `timezone`, `encoding`, `on_failure` and `consent_default` may stand at the source, for all of its
+    tables; the first three may stand at a table too, where they count for that table alone.
+
     Attributes
     ----------
+    key : tuple of str
+        Columns that say what a row is about, kept letter by letter; empty where rows have nothing of the kind, and two
+        that say the same in one file are two.
+    key_is_unique : bool
+        Whether the vendor means a second row with the same key as the same thing again, or (false) as another version
+        of it. It tells the reader: landing keeps every row that says something else either way.
+    duplicates : str
+        `drop` or `keep` for a row that says, field by field, what another one has said.
+    occurred, sent, received : str or None
+        Columns of the `time` setting: when it happened, and by two clocks when it was sent and received, which put
+        right what the sender's clock says.
     available : tuple of (str, object)
         Ways to find `available_at`, tried in order: `("received", column)`,
         `("path_date", regex)`, `("delay_hours", hours)`, `("since", date)`.
+    order_namespace : str or None
+        Whose order numbers these are: tables that name the same one report the same orders.
+    ignore : tuple of str
+        Fields that are known and left aside: neither read nor kept nor reported as new.
     pairs : tuple of str
         Fields of a JSON line that are lists of `{key, value}`, as BigQuery exports them; columns name
         what is in them as if they were objects, such as `event_params.page_location`.
@@ -146,6 +164,12 @@ class TableContract:
         `from` is `visitor`: a text joins them, a line each, any other column takes the first.
     on_failure : str
         `warn` or `stop`: what a failed file means for publishing.
+    timezone : str
+        IANA zone of times without an offset, and in which the day in a path ends; UTC unless given.
+    encoding : str or None
+        Encoding of text files by its name in Python; UTF-8 unless given.
+    consent_default : mapping of str to str
+        `granted` or `denied` for `analytics`, `marketing` and `personalisation`: what holds for who has not answered.
     """
 
     source: str

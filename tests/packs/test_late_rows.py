@@ -117,3 +117,38 @@ def test_rows_in_any_order_end_in_the_same_consents(
         assert all(after[key][1] == now for key in changed), changed
         before = after
     assert {identifier: said for identifier, (said, _) in before.items()} == everything
+
+
+def test_wrong_dates_make_no_event_of_the_future(copied_warehouse: duckdb.DuckDBPyConnection) -> None:
+    connection = copied_warehouse
+    connection.execute("update raw.hubspot__contacts set created_at = '2099-01-01'")
+    connection.execute("update raw.hubspot__deals set created_at = '2099-01-01'")
+    connection.execute(
+        "update raw.chat__conversations set handed_over_at = '2099-01-01', agent_wrote_at = '2099-01-01'"
+    )
+    for source in ("chat", "hubspot"):
+        late = f"select event_key from staging.stg_{source}__events where occurred_at > available_at"
+        assert connection.execute(late).fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("source", "table", "column", "reason"),
+    [
+        ("calls", "calls", "ended_at", "it ends after the day of this run"),
+        ("chat", "conversations", "ended_at", "it ends after the day of this run"),
+        ("nps", "responses", "responded_at", "it was answered after the day of this run"),
+    ],
+)
+def test_what_ends_in_the_future_waits_and_is_counted(
+    copied_warehouse: duckdb.DuckDBPyConnection, source: str, table: str, column: str, reason: str
+) -> None:
+    """The runs of these tests are of the last day of 2999."""
+    connection = copied_warehouse
+    before = len(staged(connection, source))
+    connection.execute(f"""
+        update raw.{source}__{table} set {column} = '3000-01-02'
+        where _row_key = (select min(_row_key) from raw.{source}__{table} where {column} is not null)
+    """)
+    counted = f"select row_count from staging.stg_{source}__left_out where reason = ?"
+    assert connection.execute(counted, [reason]).fetchall() == [(1,)]
+    assert len(staged(connection, source)) <= before

@@ -2,8 +2,8 @@
     union_canonical(
         "profiles",
         [
-            ref("stg_ga4__profiles"),
             ref("stg_complete_journey__profiles"),
+            ref("stg_ga4__profiles"),
             ref("stg_hubspot__profiles"),
             ref("stg_nps__profiles"),
             ref("stg_pos__profiles"),

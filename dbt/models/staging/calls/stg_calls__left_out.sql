@@ -2,16 +2,17 @@
 with
     calls as (select * from {{ source("calls", "calls") }} where {{ is_known("available_at") }}),
 
-    final as (
-        select
-            'calls' as source,
-            'calls' as source_table,
-            'its direction is neither inbound nor outbound' as reason,
-            count(*) as row_count
+    counted as (
+        select 'its direction is neither inbound nor outbound' as reason, count(*) as row_count
         from calls
         where lower(direction) not in ('inbound', 'outbound')
-        having count(*) > 0
-    )
+        union all
+        select 'it ends after the day of this run', count(*)
+        from calls
+        where lower(direction) in ('inbound', 'outbound') and not ({{ is_known("ended_at") }})
+    ),
+
+    final as (select 'calls' as source, 'calls' as source_table, * from counted where row_count > 0)
 
 select *
 from final

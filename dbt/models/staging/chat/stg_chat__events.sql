@@ -1,6 +1,7 @@
 {#
     What happened in a conversation, from the version that was known last. A conversation in which the visitor wrote
-    nothing was no contact, and what greets a visitor who has not written yet is no answer.
+    nothing was no contact, and what greets a visitor who has not written yet is no answer. Nothing happened in it after it
+    ended.
 #}
 with
     conversations as (select * from {{ source("chat", "conversations") }}),
@@ -36,15 +37,15 @@ with
             started_at as occurred_at
         from versions
         union all
-        select *, 'bot', 'Bot Answered', greatest(bot_wrote_at, visitor_wrote_at)
+        select *, 'bot', 'Bot Answered', least(greatest(bot_wrote_at, visitor_wrote_at), ended_at)
         from contacts
         where bot_wrote_at is not null
         union all
-        select *, 'handed over', 'Handed Over', handed_over_at
+        select *, 'handed over', 'Handed Over', least(handed_over_at, ended_at)
         from contacts
         where handed_over_at is not null
         union all
-        select *, 'agent', 'Agent Answered', greatest(agent_wrote_at, visitor_wrote_at)
+        select *, 'agent', 'Agent Answered', least(greatest(agent_wrote_at, visitor_wrote_at), ended_at)
         from contacts
         where agent_wrote_at is not null
         union all

@@ -34,7 +34,9 @@ with
             'contacts' as source_table,
             'marketing' as purpose,
             is_granted,
-            case when is_granted and was_granted is null then created_at else modified_at end as said_at,
+            case
+                when is_granted and was_granted is null then least(created_at, modified_at) else modified_at
+            end as said_at,
             available_at,
             _file_id,
             _row_number,

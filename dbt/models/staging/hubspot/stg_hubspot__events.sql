@@ -3,6 +3,8 @@
     done with Zendesk's tickets: keys count how often a thing happened to the deal, and every change of a deal makes its
     events news again. A deal is its contact's, also what happened before the contact was put to it.
 
+    A record was made no later than it changed: of a date of creation that says otherwise the change counts.
+
     Deals carry no revenue: what they bring is billed, and the bill is the one event that has the money. The amount is
     among the properties.
 #}
@@ -65,7 +67,7 @@ with
     ),
 
     creations as (
-        select *, 'Deal Created' as event_name, 1 as occurrence, created_at as occurred_at
+        select *, 'Deal Created' as event_name, 1 as occurrence, least(created_at, modified_at) as occurred_at
         from versions
         where version = 1
     ),
@@ -152,7 +154,7 @@ with
             record_id || '|created' as event_key,
             'contacts' as source_table,
             'Contact Created' as event_name,
-            created_at as occurred_at,
+            least(created_at, modified_at) as occurred_at,
             available_at,
             user_id,
             email,
