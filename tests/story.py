@@ -365,7 +365,7 @@ def _other_journeys(story: Story) -> None:
     def does(user: str, event: str, clock: str, **fields: object) -> None:
         story.track(event, at(clock), device=f"dev-{user}", user=user, **fields)
 
-    # Onboarding, window 14 days. Omar is through on the second day; Pia's window has passed; Quin's has not.
+    # Onboarding, window 14 days. Omar is through in an hour; Pia's window has passed; Quin's has not.
     does("omar", "Signed Up", "1 10:00")
     does("omar", "Onboarding Step Viewed", "1 10:01", properties={"step": "profile"})
     does("omar", "Profile Completed", "1 10:05")

@@ -29,6 +29,10 @@
 {% endmacro %}
 
 
+{# A sum that is the same in whatever order its rows come: of nine decimals, which floating point cannot promise. #}
+{% macro exact_sum(value) %} cast(sum(cast({{ value }} as decimal(18, 9))) as double) {% endmacro %}
+
+
 {% macro logit(rate) %} ln({{ rate }} / (1 - {{ rate }})) {% endmacro %}
 
 

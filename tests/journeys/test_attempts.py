@@ -118,9 +118,9 @@ def test_steps_fold_touches_of_one_touchpoint_and_say_when_they_end(told: Told) 
     ]
 
 
-def test_onboarding_ends_with_first_use(told: Told) -> None:
+def test_onboarding_ends_with_a_plan_of_ones_own(told: Told) -> None:
     assert attempts_of(told, "omar", "onboarding") == [
-        ("2026-03-01 10:00:00", "2026-03-02 09:00:00", "converted", "Activated")
+        ("2026-03-01 10:00:00", "2026-03-01 11:00:00", "converted", "Plan imported")
     ]
     assert attempts_of(told, "pia", "onboarding") == [
         ("2026-03-10 10:00:00", "2026-03-24 10:00:00", "lost", "Profile completed")
@@ -135,7 +135,7 @@ def test_onboarding_that_began_with_a_trial_ends_with_it(told: Told) -> None:
 
 
 def test_onboarding_passes_its_steps_in_order(told: Told) -> None:
-    """Signed up at 10:00, profile after 5 min, project 15 min later, plan 40 min later, first use 22 h later."""
+    """Signed up at 10:00, profile after 5 min, project 15 min later, plan 40 min later."""
     assert told.rows(
         """
         select steps.stage, min(steps.entered_at)::varchar
@@ -149,7 +149,6 @@ def test_onboarding_passes_its_steps_in_order(told: Told) -> None:
         ("Profile completed", "2026-03-01 10:05:00"),
         ("First project", "2026-03-01 10:20:00"),
         ("Plan imported", "2026-03-01 11:00:00"),
-        ("Activated", "2026-03-02 09:00:00"),
     ]
 
 

@@ -40,13 +40,13 @@ with
             count(*) as conversion_n,
             count(case when has_converted then 1 end) as conversion_sum,
             count(satisfaction_rate) as sentiment_n,
-            sum(satisfaction_rate) as sentiment_sum,
+            {{ exact_sum("satisfaction_rate") }} as sentiment_sum,
             count(log_touches) as engagement_n,
-            sum(log_touches) as engagement_sum,
-            sum(log_touches * log_touches) as engagement_square_sum,
+            {{ exact_sum("log_touches") }} as engagement_sum,
+            {{ exact_sum("log_touches * log_touches") }} as engagement_square_sum,
             count(case when has_converted then 1 end) as velocity_n,
-            sum(case when has_converted then log_hours end) as velocity_sum,
-            sum(case when has_converted then log_hours * log_hours end) as velocity_square_sum
+            {{ exact_sum("case when has_converted then log_hours end") }} as velocity_sum,
+            {{ exact_sum("case when has_converted then log_hours * log_hours end") }} as velocity_square_sum
         from aged
         group by journey, week_start_date, channel, horizon_seconds
     )
