@@ -29,9 +29,9 @@ with
             weeks.channel,
             {% for component in components %}
                 coalesce(sum(before.{{ component }}_n), 0) as {{ component }}_n,
-                sum(before.{{ component }}_sum) as {{ component }}_sum,
+                {{ exact_sum("before." ~ component ~ "_sum") }} as {{ component }}_sum,
                 {% if component not in shares %}
-                    sum(before.{{ component }}_square_sum) as {{ component }}_square_sum,
+                    {{ exact_sum("before." ~ component ~ "_square_sum") }} as {{ component }}_square_sum,
                 {% endif %}
             {% endfor %}
             count(*) as row_count
