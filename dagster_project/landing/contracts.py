@@ -28,6 +28,8 @@ PROVENANCE = {
     "available_at": "timestamp",
 }
 
+# The parser in C is ten times as fast; it is there wherever PyYAML was built with it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DATA_TYPE = re.compile(r"varchar|bigint|double|boolean|date|timestamp|json|decimal\(\d{1,2}, ?\d{1,2}\)")
 _SOURCE_KEYS = {"on_failure", "timezone", "encoding", "consent_default"}
@@ -245,7 +247,7 @@ def load_contracts(folder: Path = STAGING_DIR) -> list[TableContract]:
 
 def _file_contracts(path: Path) -> list[TableContract]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ThroughlineError(f"{path} is not valid YAML ({' '.join(str(error).split())}).") from None
     found = []
