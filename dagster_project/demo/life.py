@@ -12,7 +12,6 @@ from dagster_project.demo.files import MS_PER_DAY, ids, spread, stream
 from dagster_project.demo.people import HOUR, NEVER, WEEK, Devices, People, Period, local_hour, local_moment, season
 
 MINUTE = 60_000
-TRIAL_DAYS = 14
 MONTHS_AHEAD = 60
 # Weeks lived before the first export, so that the levels have settled by then.
 WARM_UP_WEEKS = 4

@@ -79,7 +79,6 @@ class People:
     household: np.ndarray
     email: pa.Array
     other_email: pa.Array
-    has_role_mailbox: np.ndarray
     phone: pa.Array
     phone_from: np.ndarray
     phone_until: np.ndarray
@@ -176,7 +175,7 @@ def _arrivals(rng: np.random.Generator, *, count: int, period: Period, offset: n
 
 def _emails(
     rng: np.random.Generator, *, first: np.ndarray, last: np.ndarray, company: np.ndarray, block: int
-) -> tuple[pa.Array, pa.Array, np.ndarray]:
+) -> tuple[pa.Array, pa.Array]:
     """Work mailboxes ``first.last@company.example`` and personal ones at the reserved example domains."""
     name = first * len(words.LAST_NAMES) + last
     order = np.argsort(name, kind="stable")
@@ -194,7 +193,7 @@ def _emails(
     role = glue(pick(["info", "office", "hello"], _choose(rng, [3, 1, 1], len(name))), "@", company_domain(company))
     email = where(is_role, role, where(company >= 0, work, personal))
     has_other = (rng.random(len(name)) < SECOND_EMAIL_SHARE) & (company >= 0)
-    return email, where(has_other, personal), is_role
+    return email, where(has_other, personal)
 
 
 def company_name(company: np.ndarray) -> pa.Array:
@@ -278,7 +277,7 @@ def make_people(*, seed: int, count: int, period: Period, launch: tuple[int, int
     first, last = rng.integers(0, len(words.FIRST_NAMES), count), rng.integers(0, len(words.LAST_NAMES), count)
     last = last[np.searchsorted(household, household)]
     company = np.where(rng.random(count) < 0.4, rng.integers(0, max(1, count // 6), count) + block * BLOCK // 6, -1)
-    email, other_email, is_role = _emails(rng, first=first, last=last, company=company, block=block)
+    email, other_email = _emails(rng, first=first, last=last, company=company, block=block)
     journey_type = _choose(rng, [t.share for t in words.JOURNEY_TYPES], count)
     touch = draw(rng, _touch_shares()[journey_type])
     is_established = rng.random(count) < ESTABLISHED_SHARE
@@ -312,7 +311,6 @@ def make_people(*, seed: int, count: int, period: Period, launch: tuple[int, int
         household=household + block * BLOCK,
         email=email,
         other_email=other_email,
-        has_role_mailbox=is_role,
         phone=phone,
         phone_from=phone_from,
         phone_until=phone_until,

@@ -16,7 +16,17 @@ import pyarrow.csv as csv
 
 from dagster_project.demo import laws, words
 from dagster_project.demo.files import MS_PER_DAY, glue, pick, plain, where
-from dagster_project.demo.life import BROKEN_OS, BROKEN_RELEASE, PAYING, RELEASES, TRIAL, Calendar, Panel, is_broken
+from dagster_project.demo.life import (
+    ABANDONMENTS,
+    BROKEN_OS,
+    BROKEN_RELEASE,
+    PAYING,
+    RELEASES,
+    TRIAL,
+    Calendar,
+    Panel,
+    is_broken,
+)
 from dagster_project.demo.messages import planted_messages
 from dagster_project.demo.people import NEVER, WEEK, Period
 from dagster_project.demo.world import World, Written
@@ -264,6 +274,9 @@ class Truth:
             ("order_completed", attempts.person, np.where(attempts.is_pack, attempts.paid_at, NEVER)),
             ("return_requested", attempts.person[back], attempts.return_at[back]),
         ]
+        for reason, name in enumerate(ABANDONMENTS):
+            left = attempts.left == reason
+            told.append((f"checkout_left:{name}", attempts.person[left], attempts.at[left]))
         person = np.concatenate([who for _, who, _ in told])
         at = np.concatenate([when for _, _, when in told])
         what = np.concatenate([np.full(len(who), name) for name, who, _ in told])

@@ -35,7 +35,6 @@ _DATA_TYPE = re.compile(r"varchar|bigint|double|boolean|date|timestamp|json|deci
 _SOURCE_KEYS = {"on_failure", "timezone", "encoding", "consent_default"}
 _TABLE_KEYS = {
     "key",
-    "key_is_unique",
     "duplicates",
     "time",
     "available",
@@ -141,9 +140,6 @@ class TableContract:
     key : tuple of str
         Columns that say what a row is about, kept letter by letter; empty where rows have nothing of the kind, and two
         that say the same in one file are two.
-    key_is_unique : bool
-        Whether the vendor means a second row with the same key as the same thing again, or (false) as another version
-        of it. It tells the reader: landing keeps every row that says something else either way.
     duplicates : str
         `drop` or `keep` for a row that says, field by field, what another one has said.
     occurred, sent, received : str or None
@@ -179,7 +175,6 @@ class TableContract:
     columns: tuple[ColumnContract, ...]
     description: str = ""
     key: tuple[str, ...] = ()
-    key_is_unique: bool = True
     duplicates: str = "drop"
     occurred: str | None = None
     sent: str | None = None
@@ -348,7 +343,6 @@ def _table(path: Path, source: Mapping[str, Any], table: Mapping[str, Any]) -> T
         columns=columns,
         description=str(table.get("description") or ""),
         key=tuple(known("key", k) for k in key),
-        key_is_unique=fault.flag(inner, "key_is_unique", True),
         duplicates=fault.choice("duplicates", inner.get("duplicates", "drop"), ("drop", "keep")),
         occurred=times.get("occurred"),
         sent=times.get("sent"),

@@ -1,5 +1,17 @@
 {{ config(schema="ops", materialized="table") }}
 
+{% set sources_with_left_out = [
+    "calls",
+    "chat",
+    "complete_journey",
+    "google_ads",
+    "nps",
+    "pos",
+    "ravenstack",
+    "reviews",
+    "zendesk",
+] %}
+
 {# Every staged row that is not an event of the timeline, by place and reason; and what the journeys leave out. #}
 with
     copies as (
@@ -49,32 +61,13 @@ with
     ),
 
     left_out as (
-        select source, source_table, reason, row_count
-        from {{ ref("stg_calls__left_out") }}
-        union all
-        select source, source_table, reason, row_count
-        from {{ ref("stg_chat__left_out") }}
-        union all
-        select source, source_table, reason, row_count
-        from {{ ref("stg_complete_journey__left_out") }}
-        union all
-        select source, source_table, reason, row_count
-        from {{ ref("stg_google_ads__left_out") }}
-        union all
-        select source, source_table, reason, row_count
-        from {{ ref("stg_nps__left_out") }}
-        union all
-        select source, source_table, reason, row_count
-        from {{ ref("stg_pos__left_out") }}
-        union all
-        select source, source_table, reason, row_count
-        from {{ ref("stg_ravenstack__left_out") }}
-        union all
-        select source, source_table, reason, row_count
-        from {{ ref("stg_reviews__left_out") }}
-        union all
-        select source, source_table, reason, row_count
-        from {{ ref("stg_zendesk__left_out") }}
+        {% for source in sources_with_left_out %}
+            select source, source_table, reason, row_count
+            from {{ ref("stg_" ~ source ~ "__left_out") }}
+            {% if not loop.last %}
+                union all
+            {% endif %}
+        {% endfor %}
     ),
 
     counted as (
