@@ -7,12 +7,21 @@ from dagster_project.defs.identity import persons
 from dagster_project.defs.jobs import land_only, nightly, nightly_schedule
 from dagster_project.defs.landing import landing_assets
 from dagster_project.defs.night import Warehouse
+from dagster_project.defs.predictions import model_outputs
 from dagster_project.defs.publishing import current_asset
 from dagster_project.defs.sensors import failure_alert_sensor, inbox_sensor, killed_run_sensor
 from dagster_project.defs.timeline import message_signals
 from dagster_project.defs.transform import MANIFEST, published_tables, staging_and_links, timeline_and_journeys
 
-_built = [*landing_assets, staging_and_links, persons, message_signals, timeline_and_journeys, published_tables]
+_built = [
+    *landing_assets,
+    staging_and_links,
+    persons,
+    message_signals,
+    timeline_and_journeys,
+    model_outputs,
+    published_tables,
+]
 _audit = audit_asset(_built)
 
 defs = dg.Definitions(

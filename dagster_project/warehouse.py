@@ -13,7 +13,7 @@ from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
 from dagster_project.settings import Settings
 
-SCHEMAS = ("raw", "staging", "identity", "timeline", "journeys", "published", "ops")
+SCHEMAS = ("raw", "staging", "identity", "timeline", "journeys", "features", "predictions", "published", "ops")
 
 
 def _connect(path: Path | str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:

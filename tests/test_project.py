@@ -58,7 +58,7 @@ def test_only_staging_reads_raw(models: list[dict[str, Any]], manifest: dict[str
 
 
 def test_data_flows_one_way(models: list[dict[str, Any]], manifest: dict[str, Any]) -> None:
-    order = ["raw", "staging", "identity", "timeline", "ops", "journeys", "published"]
+    order = ["raw", "staging", "identity", "timeline", "ops", "journeys", "features", "predictions", "published"]
     everything = manifest["nodes"] | manifest["sources"]
     backwards = [
         (node["name"], everything[parent]["name"])

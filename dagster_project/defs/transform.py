@@ -12,10 +12,12 @@ from dagster_project.transform import NodeResult, build, prepare_manifest
 from dagster_project.warehouse import open_warehouse
 
 MANIFEST = prepare_manifest()
-PLACES = ("raw", "ops", "staging", "identity", "timeline", "journeys", "published")
-# Sources that Python writes in the middle of the night: what reads them waits for it.
+PLACES = ("raw", "ops", "staging", "identity", "timeline", "journeys", "features", "predictions", "published")
+# Sources that Python writes between the first and the second stage, and between that and the third: what reads them
+# waits for it, and their tests run when it comes.
 MADE_BY_PYTHON = ("identity", "timeline", "ops")
-_AFTER_PYTHON = [f"source:{place}+" for place in MADE_BY_PYTHON]
+MADE_BY_MODELS = ("predictions",)
+_AFTER_PYTHON = [f"source:{place}+" for place in (*MADE_BY_PYTHON, *MADE_BY_MODELS)]
 _UNIQUE_ID = "dagster_dbt/unique_id"
 
 
@@ -111,7 +113,7 @@ def timeline_and_journeys(context: dg.AssetExecutionContext, warehouse: Warehous
 @dbt_assets(
     manifest=MANIFEST,
     select="fqn:throughline.published.*",
-    dagster_dbt_translator=PlaceTranslator(),
+    dagster_dbt_translator=PlaceTranslator(reads=MADE_BY_MODELS),
     name="published_tables",
     pool=POOL,
 )

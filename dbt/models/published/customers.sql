@@ -4,6 +4,10 @@ with
     {# What each person has answered last; where they have not, what every source that knows them grants by default. #}
     answers as (select distinct consent_subject, purpose, is_granted_now from {{ ref("consent_periods") }}),
 
+    current_segments as (
+        select person_id, segment from {{ source("predictions", "segment_history") }} where valid_to is null
+    ),
+
     final as (
         select
             lifecycles.person_id,
@@ -12,6 +16,9 @@ with
             lifecycles.first_seen_at,
             lifecycles.last_seen_at,
             lifecycles.lifecycle_stage,
+            coalesce(
+                current_segments.segment, case when {{ has_segments() }} then 'unassigned' end
+            ) as segment,
             lifecycles.first_bought_at,
             lifecycles.lost_at,
             {% for purpose in consent_purposes() %}
@@ -20,6 +27,7 @@ with
                 ) as has_{{ purpose }}_consent{{ "," if not loop.last }}
             {% endfor %}
         from lifecycles
+        left join current_segments on lifecycles.person_id = current_segments.person_id
         {% for purpose in consent_purposes() %}
             left join
                 answers as {{ purpose }}
