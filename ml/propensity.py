@@ -1,0 +1,789 @@
+"""Propensity: the chance that somebody does something within some days of a snapshot.
+
+Two learners compete on later snapshots of the training part: a logistic regression whose features may bend, and
+boosted trees. The better one is judged once, on the latest snapshots, which neither has seen.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ml import evaluation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+HOLDOUT_SHARE = 0.22
+# Fewer snapshots leave nothing between the earliest training weeks and a purged hold-out.
+FEWEST_SNAPSHOTS = 8
+# Of either outcome; with fewer, chances cannot be told from luck.
+FEWEST_IN_TRAINING, FEWEST_IN_HOLDOUT = 40, 10
+# The training part is cut into so many stretches of time; the last ones are foretold from what came before each.
+STRETCHES, FORETOLD = 5, 3
+STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+BINS, FEWEST_PER_LEVEL = 5, 20
+TREES = 150
+LEAVES = (4, 8)
+# Rows are scored so many at a time: memory stays flat, and the columns in the cache.
+CHUNK_ROWS = 50_000
+
+MISSING = "(none)"
+KEYS = ("person_id", "snapshot_date", "label")
+DRIFT_BINS = 10
+# Under so few rows the index moves by more than what counts as drift, for no reason.
+FEWEST_FOR_DRIFT = 200
+SCORE = "probability"
+REASONS = 3
+# On the logit; what moves a chance less is no reason.
+LEAST_REASON = 0.05
+REFERENCES = (1 / 6, 1 / 2, 5 / 6)
+SHUFFLES = 3
+
+
+class NotTrainable(ValueError):
+    """The rows cannot carry a model; the text says why in one sentence."""
+
+
+class SchemaChanged(ValueError):
+    """The rows do not have the columns a model was trained on; the text names them in one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSchema:
+    """The feature columns of a model, by what they hold."""
+
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them, numeric ones first."""
+        return (*self.numeric, *self.categorical)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A fitted model and what became of it on the hold-out.
+
+    Attributes
+    ----------
+    pipeline : sklearn estimator
+        Takes the frame that ``predict`` prepares; ``predict_proba`` gives the chance.
+    algorithm : str
+        In words.
+    threshold : float
+        The chance from which somebody counts as foretold: best F1 on the foretold stretches of the training part.
+    metrics : dict of str to float
+        ``evaluation.evaluate`` on the hold-out, and ``base_rate_log_loss``: what the training part's rate alone loses.
+    calibration : pyarrow.Table
+        ``evaluation.calibration_table`` of the hold-out.
+    importance : pyarrow.Table
+        ``feature, log_loss``: by how much the hold-out's log loss grows when that feature is shuffled; the weightiest
+        first. Features left out because they never vary are not in it.
+    holdout : pyarrow.Table
+        ``person_id, snapshot_date, label, probability``.
+    background : dict
+        For JSON: how features and probabilities were spread in training, and what reasons are told against.
+    """
+
+    pipeline: Any
+    schema: FeatureSchema
+    algorithm: str
+    threshold: float
+    metrics: dict[str, float]
+    calibration: pa.Table
+    importance: pa.Table
+    holdout: pa.Table
+    training_from: date
+    training_to: date
+    holdout_from: date
+    holdout_to: date
+    row_count: int
+    positive_count: int
+    holdout_row_count: int
+    holdout_positive_count: int
+    background: dict[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Data:
+    """Rows as the learners take them, sorted by person and snapshot."""
+
+    frame: pd.DataFrame
+    labels: NDArray[np.bool_]
+    days: Ints
+    person: Ints
+
+    def only(self, rows: NDArray[Any]) -> _Data:
+        """Some of the rows."""
+        return _Data(self.frame[rows] if rows.dtype == bool else self.frame.iloc[rows],
+                     self.labels[rows], self.days[rows], self.person[rows])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A learner with its settings, and what it foretold of the stretches it had not seen."""
+
+    algorithm: str
+    make: Any
+    loss: float
+    logits: Floats
+
+
+def train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: int = 0) -> Trained:
+    """Fit, select, calibrate and judge a model.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        ``person_id``, ``snapshot_date`` (date32), ``label`` (bool, complete) and the columns of the schema, in any
+        order: the same rows give the same model.
+    schema : FeatureSchema
+        Which columns are features; those that never vary in training are left out.
+    horizon_days : int
+        How long a label looks ahead. Training rows whose label reaches into the hold-out are left out, and so within
+        the training part before each stretch that is foretold.
+    seed : int
+        Of what is drawn.
+
+    Returns
+    -------
+    Trained
+        The learner of least log loss on later stretches of the training part, by people it had not seen.
+
+    Raises
+    ------
+    NotTrainable
+        One class, too few of one, nothing that varies, too few snapshots, or no better than the base rate.
+    """
+    rows = rows.sort_by([("person_id", "ascending"), ("snapshot_date", "ascending")])
+    data = _Data(
+        frame=prepare(rows, schema=schema),
+        labels=rows["label"].combine_chunks().to_numpy(zero_copy_only=False).astype(bool),
+        days=_days(rows["snapshot_date"]),
+        person=_persons(rows["person_id"]),
+    )
+    _check_classes(data.labels)
+    snapshots = np.unique(data.days)
+    if len(snapshots) < FEWEST_SNAPSHOTS:
+        raise NotTrainable(
+            f"There are {len(snapshots)} snapshots with complete labels, and a model needs {FEWEST_SNAPSHOTS}: "
+            "more weeks of history will mend it."
+        )
+    border = int(snapshots[-max(1, round(HOLDOUT_SHARE * len(snapshots)))])
+    in_training, in_holdout = data.days + horizon_days <= border, data.days >= border
+    _check_enough(data.labels[in_training], "training", FEWEST_IN_TRAINING)
+    _check_enough(data.labels[in_holdout], "the hold-out", FEWEST_IN_HOLDOUT)
+    training, holdout = data.only(in_training), data.only(in_holdout)
+    used = _varying(training.frame, schema)
+    folds = list(_folds(training, horizon_days))
+    if not folds:
+        raise NotTrainable(
+            "The training weeks hold too few of either outcome to choose a learner by foretelling later ones: "
+            "more weeks of history will mend it."
+        )
+    with warnings.catch_warnings():
+        # Counts have ties, so that fewer bins come out than were asked for.
+        warnings.filterwarnings("ignore", "Bins whose width", UserWarning)
+        best = min(_candidates(training, folds, used, seed), key=lambda candidate: candidate.loss)
+        pipeline, algorithm = best.make().fit(training.frame, training.labels), best.algorithm
+    foretold = np.concatenate([later for _, later in folds])
+    sigmoid = _worthwhile_sigmoid(best.logits, training.only(foretold))
+    chances = evaluation.chance(best.logits)
+    if sigmoid is not None:
+        pipeline, algorithm = _with_sigmoid(pipeline, training, *sigmoid), f"{algorithm}, calibrated"
+        chances = evaluation.chance(sigmoid[0] * best.logits + sigmoid[1])
+    threshold = _best_threshold(training.labels[foretold], chances)
+    return _judge(
+        pipeline,
+        algorithm=algorithm,
+        threshold=threshold,
+        schema=schema,
+        used=used,
+        training=training,
+        holdout=holdout,
+        keys=rows.select(["person_id", "snapshot_date", "label"]).filter(pa.array(in_holdout)),
+        seed=seed,
+    )
+
+
+def prepare(rows: pa.Table, *, schema: FeatureSchema) -> pd.DataFrame:
+    """Turn an Arrow table into the frame that a fitted pipeline takes.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Holds at least the columns of the schema.
+    schema : FeatureSchema
+        What the model was trained on.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Doubles, NaN where null, and texts.
+
+    Raises
+    ------
+    SchemaChanged
+        A column is missing or holds something else.
+    """
+    import pandas as pd
+
+    _check_schema(rows.schema, schema)
+    columns: dict[str, Any] = {}
+    for name in schema.numeric:
+        values = rows[name].cast(pa.float64()).combine_chunks()
+        columns[name] = values.to_numpy(zero_copy_only=False)
+    for name in schema.categorical:
+        values = rows[name].combine_chunks()
+        coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+        # One text object per level, whatever the number of rows.
+        levels = np.array([*coded.dictionary.to_pylist(), MISSING], dtype=object)
+        codes = coded.indices.fill_null(len(levels) - 1).to_numpy(zero_copy_only=False)
+        columns[name] = pd.Series(levels[codes], dtype=object, copy=False)
+    return pd.DataFrame(columns, copy=False)
+
+
+def predict(pipeline: Any, rows: pa.Table, *, schema: FeatureSchema) -> Floats:
+    """Give each row its chance.
+
+    Parameters
+    ----------
+    pipeline : sklearn estimator
+        ``Trained.pipeline``.
+    rows : pyarrow.Table
+        Holds at least the columns of the schema; others are not looked at.
+    schema : FeatureSchema
+        What the model was trained on.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (rows,)
+        Chances in [0, 1].
+
+    Raises
+    ------
+    SchemaChanged
+        A column is missing or holds something else.
+    """
+    frame = prepare(rows, schema=schema)
+    chances = np.empty(len(frame))
+    for start in range(0, len(frame), CHUNK_ROWS):
+        part = slice(start, start + CHUNK_ROWS)
+        chances[part] = pipeline.predict_proba(frame.iloc[part])[:, 1]
+    return chances
+
+
+def reasons(
+    pipeline: Any,
+    rows: pa.Table,
+    *,
+    schema: FeatureSchema,
+    background: Mapping[str, Any],
+    words: Mapping[str, str],
+) -> list[list[str]]:
+    """Say in words what moves each row's chance most.
+
+    Parameters
+    ----------
+    pipeline : sklearn estimator
+        ``Trained.pipeline``.
+    rows : pyarrow.Table
+        As for ``predict``.
+    schema : FeatureSchema
+        What the model was trained on.
+    background : mapping
+        ``Trained.background``.
+    words : mapping of str to str
+        What a feature is called. ``{}`` stands for its value; of two wordings split by ``|``, the first is for yes (not
+        zero), the second for no. Without either the value follows after a colon.
+
+    Returns
+    -------
+    list of list of str
+        Up to three per row, the weightiest first, each ending in ``(raises)`` or ``(lowers)``.
+
+    Notes
+    -----
+    A logistic regression adds its features up on the logit, so that a feature's part, less its mean in training, is
+    exact. Of trees it is the logit less the mean logit with that feature set to a low, a middle and a high value of the
+    training rows. The sigmoid of a calibrated model changes neither order nor direction.
+    """
+    frame = prepare(rows, schema=schema)
+    described = background["features"]
+    names = list(described)
+    told: list[list[str]] = []
+    for start in range(0, len(frame), CHUNK_ROWS):
+        part = frame.iloc[start : start + CHUNK_ROWS]
+        moved = _contributions(_inner(pipeline), part, described)
+        top = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :REASONS]
+        texts = [_Words(words.get(name, name.replace("_", " ")), part[name].to_numpy()) for name in names]
+        for row, chosen in enumerate(top.tolist()):
+            by = moved[row]
+            told.append([texts[one](row, by[one] > 0) for one in chosen if abs(by[one]) >= LEAST_REASON])
+    return told
+
+
+def drift(
+    background: Mapping[str, Any], rows: pa.Table, *, schema: FeatureSchema, probabilities: Floats | None = None
+) -> pa.Table:
+    """Say how far features and probabilities have moved since training.
+
+    Parameters
+    ----------
+    background : mapping
+        ``Trained.background``.
+    rows : pyarrow.Table
+        Rows of now, as for ``predict``.
+    schema : FeatureSchema
+        What the model was trained on.
+    probabilities : numpy.ndarray, optional
+        What is foretold of the rows.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``feature, psi``: the population stability index over the training bins, the farthest first; ``probability`` is
+        what is foretold. No rows when there are fewer than 200 to compare: the index would be noise.
+
+    References
+    ----------
+    Siddiqi, N. (2006). Credit Risk Scorecards. Wiley. (Under 0.1 nothing moved, over 0.25 much did.)
+    """
+    found: list[tuple[str, float]] = []
+    if rows.num_rows >= FEWEST_FOR_DRIFT:
+        frame = prepare(rows, schema=schema)
+        found = [
+            (name, _psi(spread, _counts(frame[name].to_numpy(), spread)))
+            for name, spread in background["features"].items()
+        ]
+        if probabilities is not None:
+            found.append((SCORE, _psi(background["score"], _counts(probabilities, background["score"]))))
+    found.sort(key=lambda one: (-one[1], one[0]))
+    return pa.table(
+        {
+            "feature": pa.array([name for name, _ in found], pa.string()),
+            "psi": pa.array([value for _, value in found], pa.float64()),
+        }
+    )
+
+
+def _check_schema(found: pa.Schema, schema: FeatureSchema) -> None:
+    missing = [name for name in schema.names if name not in found.names]
+    retyped = [
+        f"{name} ({found.field(name).type})"
+        for names, fits in ((schema.numeric, _is_number), (schema.categorical, _is_text))
+        for name in names
+        if name in found.names and not fits(found.field(name).type)
+    ]
+    if not missing and not retyped:
+        return
+    added = [name for name in found.names if name not in schema.names and name not in KEYS]
+    parts = [
+        f"{words} {', '.join(names)}"
+        for words, names in (("missing:", missing), ("of another type:", retyped), ("not known to it:", added))
+        if names
+    ]
+    raise SchemaChanged(
+        f"The features are not those the model was trained on ({'; '.join(parts)}): train a new model on them."
+    )
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _days(dates: pa.ChunkedArray) -> Ints:
+    return np.asarray(dates.cast(pa.date32()).cast(pa.int32()).to_numpy(), np.int64)
+
+
+def _date(days: Any) -> date:
+    return date(1970, 1, 1) + timedelta(days=int(days))
+
+
+def _persons(ids: pa.ChunkedArray) -> Ints:
+    """Number people in the order of their ids, which is the rows' order."""
+    coded = ids.combine_chunks().dictionary_encode()
+    return np.asarray(coded.indices.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _check_classes(labels: NDArray[np.bool_]) -> None:
+    if len(labels) == 0:
+        raise NotTrainable("There are no rows with complete labels yet: more weeks of history will mend it.")
+    if labels.all() or not labels.any():
+        what = "every one" if labels.all() else "none"
+        raise NotTrainable(
+            f"Of {len(labels):,} rows with complete labels {what} has the outcome, so there is nothing to tell apart: "
+            "look whether the outcome's events of the target are the right ones."
+        )
+
+
+def _check_enough(labels: NDArray[np.bool_], where: str, fewest: int) -> None:
+    for count, what in ((int(labels.sum()), "with"), (int((~labels).sum()), "without")):
+        if count < fewest:
+            raise NotTrainable(
+                f"There are {count:,} rows {what} the outcome in {where}, and a model needs {fewest:,}: "
+                "more people or more weeks of history will mend it."
+            )
+
+
+def _varying(frame: pd.DataFrame, schema: FeatureSchema) -> FeatureSchema:
+    used = [name for name in schema.names if frame[name].nunique(dropna=False) > 1]
+    if not used:
+        raise NotTrainable(
+            f"None of the {len(schema.names)} features varies in training, so there is nothing to learn from: "
+            "look whether the sources that fill them have landed."
+        )
+    return FeatureSchema(
+        numeric=tuple(name for name in schema.numeric if name in used),
+        categorical=tuple(name for name in schema.categorical if name in used),
+    )
+
+
+def _folds(training: _Data, horizon_days: int) -> Iterator[tuple[Ints, Ints]]:
+    """The last stretches of time, each with the rows of other people whose labels were complete before it."""
+    snapshots = np.unique(training.days)
+    for stretch in np.array_split(snapshots, STRETCHES)[-FORETOLD:]:
+        if len(stretch) == 0:
+            continue
+        later = (training.days >= stretch[0]) & (training.days <= stretch[-1])
+        earlier = (training.days + horizon_days <= stretch[0]) & ~np.isin(training.person, training.person[later])
+        if min(_rarer(training.labels[earlier]), _rarer(training.labels[later]) * 2) >= FEWEST_IN_HOLDOUT:
+            yield np.flatnonzero(earlier), np.flatnonzero(later)
+
+
+def _rarer(labels: NDArray[np.bool_]) -> int:
+    return int(min(labels.sum(), (~labels).sum()))
+
+
+def _candidates(
+    training: _Data, folds: Sequence[tuple[Ints, Ints]], used: FeatureSchema, seed: int
+) -> Iterator[_Candidate]:
+    """Every learner and setting, each having foretold the later stretches."""
+    later_labels = np.concatenate([training.labels[later] for _, later in folds])
+
+    def loss(logits: Floats) -> float:
+        return float(np.mean(np.logaddexp(0, logits) - later_labels * logits))
+
+    for bends in (False, True):
+        logits: dict[float, list[Floats]] = {strength: [] for strength in STRENGTHS}
+        for earlier, later in folds:
+            columns = _columns(used, training.frame, bends=bends)
+            before = columns.fit_transform(training.frame.iloc[earlier])
+            after = columns.transform(training.frame.iloc[later])
+            for strength in STRENGTHS:
+                model = _logistic(strength).fit(before, training.labels[earlier])
+                logits[strength].append(model.decision_function(after))
+        for strength in STRENGTHS:
+            told = np.concatenate(logits[strength])
+
+            def make(strength: float = strength, bends: bool = bends) -> Any:
+                return _pipeline(_columns(used, training.frame, bends=bends), _logistic(strength))
+
+            yield _Candidate("logistic regression", make, loss(told), told)
+    for leaves in LEAVES:
+        stages: list[Floats] = []
+        for earlier, later in folds:
+            columns = _plain_columns(used)
+            model = _trees(leaves, TREES, seed).fit(
+                columns.fit_transform(training.frame.iloc[earlier]), training.labels[earlier]
+            )
+            after = columns.transform(training.frame.iloc[later])
+            stages.append(np.stack([evaluation.logit(p[:, 1]) for p in model.staged_predict_proba(after)]))
+        told_by_stage = np.concatenate(stages, axis=1)
+        losses = [loss(told) for told in told_by_stage]
+        count = int(np.argmin(losses)) + 1
+
+        def make_trees(leaves: int = leaves, count: int = count) -> Any:
+            return _pipeline(_plain_columns(used), _trees(leaves, count, seed))
+
+        yield _Candidate("histogram gradient boosting", make_trees, losses[count - 1], told_by_stage[count - 1])
+
+
+def _pipeline(columns: Any, model: Any) -> Any:
+    from sklearn.pipeline import Pipeline
+
+    return Pipeline([("prepare", columns), ("model", model)])
+
+
+def _logistic(strength: float) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=strength, solver="newton-cholesky", max_iter=200)
+
+
+def _trees(leaves: int, count: int, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        learning_rate=0.06,
+        max_iter=count,
+        max_leaf_nodes=leaves,
+        min_samples_leaf=30,
+        l2_regularization=5.0,
+        early_stopping=False,
+        random_state=seed,
+    )
+
+
+def _columns(used: FeatureSchema, frame: pd.DataFrame, *, bends: bool) -> Any:
+    """One step per feature, named like it, so that what a feature adds to the logit can be told."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import FeatureUnion, Pipeline
+    from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, StandardScaler
+
+    steps: list[tuple[str, Any, list[str]]] = []
+    for name in used.numeric:
+        values = frame[name].to_numpy()
+        known = np.unique(values[~np.isnan(values)])
+        inner: list[tuple[str, Any]] = [("fill", SimpleImputer(strategy="median", keep_empty_features=True))]
+        if len(known) > 2 and known[0] >= 0:
+            inner.append(("log", FunctionTransformer(np.log1p)))
+        if bends and len(known) > 2:
+            bins = KBinsDiscretizer(
+                n_bins=min(BINS, len(known)),
+                encode="onehot-dense",
+                strategy="quantile",
+                quantile_method="averaged_inverted_cdf",
+                subsample=None,
+            )
+            inner.append(("bend", FeatureUnion([("line", StandardScaler()), ("bins", bins)])))
+        else:
+            inner.append(("line", StandardScaler()))
+        steps.append((name, Pipeline(inner), [name]))
+    steps += [(name, _one_hot(), [name]) for name in used.categorical]
+    return ColumnTransformer(steps)
+
+
+def _plain_columns(used: FeatureSchema) -> Any:
+    """Numbers as they are, for trees."""
+    from sklearn.compose import ColumnTransformer
+
+    return ColumnTransformer(
+        [("numbers", "passthrough", list(used.numeric))] * bool(used.numeric)
+        + [(name, _one_hot(), [name]) for name in used.categorical]
+    )
+
+
+def _one_hot() -> Any:
+    from sklearn.preprocessing import OneHotEncoder
+
+    return OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=FEWEST_PER_LEVEL, sparse_output=False)
+
+
+def _worthwhile_sigmoid(logits: Floats, foretold: _Data) -> tuple[float, float] | None:
+    """Slope and intercept of a sigmoid on what was foretold, if one fitted to the earlier half helps the later half."""
+    days = np.unique(foretold.days)
+    late = foretold.days >= days[len(days) // 2]
+    design = np.column_stack([logits, np.ones(len(logits))])
+    if min(_rarer(foretold.labels[~late]), _rarer(foretold.labels[late])) < FEWEST_IN_HOLDOUT:
+        return None
+    early = evaluation.fit_logistic(design[~late], foretold.labels[~late])
+    better = evaluation.compare(
+        foretold.labels[late],
+        evaluation.chance(logits[late]),
+        evaluation.chance(design[late] @ early),
+        foretold.person[late],
+    )
+    slope, intercept = evaluation.fit_logistic(design, foretold.labels)
+    return (float(slope), float(intercept)) if better.is_better and slope > 0 else None
+
+
+def _with_sigmoid(pipeline: Any, training: _Data, slope: float, intercept: float) -> Any:
+    """Wrap a fitted pipeline: scikit-learn's calibration, with the sigmoid found on what was foretold."""
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.frozen import FrozenEstimator
+
+    calibrated = CalibratedClassifierCV(FrozenEstimator(pipeline), method="sigmoid")
+    calibrated.fit(training.frame, training.labels)
+    sigmoid = calibrated.calibrated_classifiers_[0].calibrators[0]
+    sigmoid.a_, sigmoid.b_ = -slope, -intercept
+    return calibrated
+
+
+def _best_threshold(labels: NDArray[np.bool_], chances: Floats) -> float:
+    """The chance with the best F1; of equals the highest."""
+    order = np.argsort(-chances, kind="stable")
+    hits = np.cumsum(labels[order])
+    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + labels.sum())
+    last = np.r_[np.diff(chances[order]) != 0, True]
+    return float(chances[order][np.argmax(np.where(last, f1, -1.0))])
+
+
+def _judge(
+    pipeline: Any,
+    *,
+    algorithm: str,
+    threshold: float,
+    schema: FeatureSchema,
+    used: FeatureSchema,
+    training: _Data,
+    holdout: _Data,
+    keys: pa.Table,
+    seed: int,
+) -> Trained:
+    chances = pipeline.predict_proba(holdout.frame)[:, 1]
+    rate = np.full(len(chances), training.labels.mean())
+    gain = evaluation.compare(holdout.labels, rate, chances, holdout.person, seed)
+    metrics = evaluation.evaluate(holdout.labels, chances, holdout.person, threshold)
+    if not gain.is_better:
+        raise NotTrainable(
+            f"The best model ({algorithm}) is no better than the base rate of {rate[0]:.1%} on the hold-out "
+            f"(AUC {metrics['auc']:.2f}, {metrics['auc_low']:.2f} to {metrics['auc_high']:.2f}): "
+            "more people or more telling features will mend it."
+        )
+    return Trained(
+        pipeline=pipeline,
+        schema=schema,
+        algorithm=algorithm,
+        threshold=threshold,
+        metrics={**metrics, "base_rate_log_loss": metrics["log_loss"] + gain.gain},
+        calibration=evaluation.calibration_table(holdout.labels, chances),
+        importance=_importance(pipeline, holdout, used, metrics["log_loss"], seed),
+        holdout=keys.append_column("probability", pa.array(chances)),
+        training_from=_date(training.days.min()),
+        training_to=_date(training.days.max()),
+        holdout_from=_date(holdout.days.min()),
+        holdout_to=_date(holdout.days.max()),
+        row_count=len(training.labels),
+        positive_count=int(training.labels.sum()),
+        holdout_row_count=len(holdout.labels),
+        holdout_positive_count=int(holdout.labels.sum()),
+        background=_background(pipeline, training, used),
+    )
+
+
+def _importance(pipeline: Any, holdout: _Data, used: FeatureSchema, log_loss: float, seed: int) -> pa.Table:
+    """By how much the log loss grows when a feature is shuffled (Breiman 2001)."""
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(len(holdout.labels)) for _ in range(SHUFFLES)]
+    grown = []
+    for name in used.names:
+        losses = []
+        for order in orders:
+            shuffled = holdout.frame.assign(**{name: holdout.frame[name].to_numpy()[order]})
+            chances = pipeline.predict_proba(shuffled)[:, 1]
+            losses.append(evaluation.log_loss(holdout.labels, chances))
+        grown.append(float(np.mean(losses)) - log_loss)
+    table = pa.table({"feature": pa.array(used.names, pa.string()), "log_loss": pa.array(grown, pa.float64())})
+    return table.sort_by([("log_loss", "descending"), ("feature", "ascending")])
+
+
+def _background(pipeline: Any, training: _Data, used: FeatureSchema) -> dict[str, Any]:
+    features = {name: _spread(training.frame[name].to_numpy()) for name in used.names}
+    inner = _inner(pipeline)
+    if _is_additive(inner):
+        for name, part in _parts(inner, training.frame).items():
+            features[name]["centre"] = float(part.mean())
+    return {"features": features, "score": _spread(pipeline.predict_proba(training.frame)[:, 1])}
+
+
+def _spread(values: NDArray[Any]) -> dict[str, Any]:
+    """How values are spread, in a form that JSON keeps; the last share is that of missing values or other levels."""
+    if values.dtype == object:
+        levels, counts = np.unique(values.astype(str), return_counts=True)
+        order = np.argsort(-counts, kind="stable")[:DRIFT_BINS]
+        spread: dict[str, Any] = {"levels": [str(level) for level in levels[order]]}
+        spread["references"] = spread["levels"][: len(REFERENCES)]
+    else:
+        known = values[~np.isnan(values)]
+        edges = np.unique(np.quantile(known, np.arange(1, DRIFT_BINS) / DRIFT_BINS, method="inverted_cdf"))
+        spread = {"edges": [float(edge) for edge in edges]}
+        references = np.quantile(known, REFERENCES, method="inverted_cdf")
+        spread["references"] = [float(value) for value in references]
+    return {**spread, "counts": [int(count) for count in _counts(values, spread)]}
+
+
+def _counts(values: NDArray[Any], spread: Mapping[str, Any]) -> Ints:
+    if "levels" in spread:
+        levels = {level: place for place, level in enumerate(spread["levels"])}
+        found, counts = np.unique(values.astype(str), return_counts=True)
+        total = np.zeros(len(levels) + 1, np.int64)
+        np.add.at(total, [levels.get(str(level), len(levels)) for level in found], counts)
+        return total
+    edges = np.asarray(spread["edges"])
+    place = np.where(np.isnan(values), len(edges) + 1, np.searchsorted(edges, values, side="left"))
+    return np.bincount(place, minlength=len(edges) + 2).astype(np.int64)
+
+
+def _psi(spread: Mapping[str, Any], now: Ints) -> float:
+    """Population stability index; half a row is added to each bin, so that an empty one is no infinity."""
+    then = np.asarray(spread["counts"], float)
+    seen = (then > 0) | (now > 0)
+    expected, actual = then[seen] + 0.5, now[seen] + 0.5
+    expected, actual = expected / expected.sum(), actual / actual.sum()
+    return float(np.sum((actual - expected) * np.log(actual / expected)))
+
+
+def _inner(pipeline: Any) -> Any:
+    """The pipeline within a calibrated one."""
+    calibrated = getattr(pipeline, "calibrated_classifiers_", None)
+    return pipeline if calibrated is None else calibrated[0].estimator.estimator
+
+
+def _is_additive(pipeline: Any) -> bool:
+    return hasattr(pipeline[-1], "coef_")
+
+
+def _parts(pipeline: Any, frame: pd.DataFrame) -> dict[str, Floats]:
+    """What each feature adds to the logit of a logistic regression."""
+    values, weights = pipeline[0].transform(frame), pipeline[-1].coef_[0]
+    return {
+        name: values[:, place] @ weights[place]
+        for name, place in pipeline[0].output_indices_.items()
+        if name != "remainder"
+    }
+
+
+def _contributions(pipeline: Any, frame: pd.DataFrame, described: Mapping[str, Any]) -> Floats:
+    """How each described feature moves the logit of each row, against what is usual."""
+    if _is_additive(pipeline):
+        parts = _parts(pipeline, frame)
+        return np.column_stack([parts[name] - spread["centre"] for name, spread in described.items()])
+    logits = pipeline.decision_function(frame)
+    moved = np.empty((len(frame), len(described)))
+    for place, (name, spread) in enumerate(described.items()):
+        instead = [pipeline.decision_function(frame.assign(**{name: value})) for value in spread["references"]]
+        moved[:, place] = logits - np.mean(instead, axis=0)
+    return moved
+
+
+class _Words:
+    """The wording of one feature over the rows of a chunk; each distinct value is worded once."""
+
+    def __init__(self, words: str, values: NDArray[Any]) -> None:
+        self.yes, _, self.no = words.partition("|")
+        self.values, self.known = values.tolist(), dict[tuple[Any, bool], str]()
+
+    def __call__(self, row: int, raises: bool) -> str:
+        value = self.values[row]
+        key = (value, raises)
+        if key not in self.known:
+            self.known[key] = f"{self._say(value)} ({'raises' if raises else 'lowers'})"
+        return self.known[key]
+
+    def _say(self, value: Any) -> str:
+        said = value if isinstance(value, str) else "unknown" if value != value else f"{value:,.4g}"
+        if self.no:
+            return self.yes if value else self.no
+        return self.yes.replace("{}", said) if "{}" in self.yes else f"{self.yes}: {said}"
