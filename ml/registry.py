@@ -51,6 +51,8 @@ class ModelVersion:
     ----------
     columns : dict of str to str
         The feature columns in order, and what each holds: ``double``, ``long``, ``boolean`` or ``string``.
+    metrics, parameters : dict
+        As registered; parameters are texts.
     data_version : str
         What it was trained on.
     trained_as_of : datetime
@@ -64,6 +66,7 @@ class ModelVersion:
     algorithm: str
     columns: dict[str, str]
     metrics: dict[str, float]
+    parameters: dict[str, str]
     data_version: str
     trained_as_of: datetime
     is_champion: bool
@@ -291,13 +294,14 @@ class Registry:
         return str(self._client.create_experiment(name, artifact_location=self.artifacts.as_uri()))
 
     def _described(self, version: Any, champion: str | int | None) -> ModelVersion:
-        tags = version.tags
+        tags, run = version.tags, self._client.get_run(version.run_id).data
         return ModelVersion(
             name=version.name,
             version=str(version.version),
             algorithm=tags["algorithm"],
             columns=json.loads(tags["columns"]),
-            metrics=dict(self._client.get_run(version.run_id).data.metrics),
+            metrics=dict(run.metrics),
+            parameters=dict(run.params),
             data_version=tags["data_version"],
             trained_as_of=datetime.fromisoformat(tags["trained_as_of"]),
             is_champion=str(version.version) == str(champion),
