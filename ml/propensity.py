@@ -36,9 +36,11 @@ BINS, FEWEST_PER_LEVEL = 5, 20
 TREES = 150
 LEAVES = (4, 8)
 # Rows are scored so many at a time: memory stays flat, and the columns in the cache.
-CHUNK_ROWS = 50_000
+CHUNK_ROWS = 20_000
 
 MISSING = "(none)"
+# Steps that hold many features; a category has a step of its own, called like it.
+COUNTS, OTHERS = "all counts", "all other numbers"
 KEYS = ("person_id", "snapshot_date", "label")
 DRIFT_BINS = 10
 # Under so few rows the index moves by more than what counts as drift, for no reason.
@@ -306,8 +308,9 @@ def reasons(
     background : mapping
         ``Trained.background``.
     words : mapping of str to str
-        What a feature is called. ``{}`` stands for its value; of two wordings split by ``|``, the first is for yes (not
-        zero), the second for no. Without either the value follows after a colon.
+        What a feature is called: a number goes in front of it ("3 visits in the last week"), a share or a category
+        behind ("channel of the first visit: email"). After ``|`` come wordings for exact values:
+        ``import finished|0=import not finished``.
 
     Returns
     -------
@@ -326,9 +329,9 @@ def reasons(
     told: list[list[str]] = []
     for start in range(0, len(frame), CHUNK_ROWS):
         part = frame.iloc[start : start + CHUNK_ROWS]
-        moved = _contributions(_inner(pipeline), part, described)
+        moved = _contributions(pipeline, part, described)
         top = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :REASONS]
-        texts = [_Words(words.get(name, name.replace("_", " ")), part[name].to_numpy()) for name in names]
+        texts = [_Words(name, words.get(name, name.replace("_", " ")), part[name].to_numpy()) for name in names]
         for row, chosen in enumerate(top.tolist()):
             by = moved[row]
             told.append([texts[one](row, by[one] > 0) for one in chosen if abs(by[one]) >= LEAST_REASON])
@@ -490,8 +493,9 @@ def _candidates(
             columns = _columns(used, training.frame, bends=bends)
             before = columns.fit_transform(training.frame.iloc[earlier])
             after = columns.transform(training.frame.iloc[later])
+            model = _logistic(STRENGTHS[0]).set_params(warm_start=True)
             for strength in STRENGTHS:
-                model = _logistic(strength).fit(before, training.labels[earlier])
+                model.set_params(C=strength).fit(before, training.labels[earlier])
                 logits[strength].append(model.decision_function(after))
         for strength in STRENGTHS:
             told = np.concatenate(logits[strength])
@@ -528,7 +532,7 @@ def _pipeline(columns: Any, model: Any) -> Any:
 def _logistic(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=strength, solver="newton-cholesky", max_iter=200)
+    return LogisticRegression(C=strength, max_iter=2_000)
 
 
 def _trees(leaves: int, count: int, seed: int) -> Any:
@@ -546,43 +550,56 @@ def _trees(leaves: int, count: int, seed: int) -> Any:
 
 
 def _columns(used: FeatureSchema, frame: pd.DataFrame, *, bends: bool) -> Any:
-    """One step per feature, named like it, so that what a feature adds to the logit can be told."""
+    """Steps for a linear model: counts by their logarithm and, where they may bend, also by bins."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import FeatureUnion, Pipeline
     from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, StandardScaler
 
+    counts = [name for name in used.numeric if frame[name].min() >= 0 and frame[name].nunique() > 2]
+    others = [name for name in used.numeric if name not in counts]
+    fill = ("fill", SimpleImputer(strategy="median", keep_empty_features=True))
+    bins = KBinsDiscretizer(
+        n_bins=BINS,
+        encode="onehot-dense",
+        strategy="quantile",
+        quantile_method="averaged_inverted_cdf",
+        subsample=None,
+    )
+    shape = [("line", StandardScaler())] + [("bins", bins)] * bends
     steps: list[tuple[str, Any, list[str]]] = []
-    for name in used.numeric:
-        values = frame[name].to_numpy()
-        known = np.unique(values[~np.isnan(values)])
-        inner: list[tuple[str, Any]] = [("fill", SimpleImputer(strategy="median", keep_empty_features=True))]
-        if len(known) > 2 and known[0] >= 0:
-            inner.append(("log", FunctionTransformer(np.log1p)))
-        if bends and len(known) > 2:
-            bins = KBinsDiscretizer(
-                n_bins=min(BINS, len(known)),
-                encode="onehot-dense",
-                strategy="quantile",
-                quantile_method="averaged_inverted_cdf",
-                subsample=None,
-            )
-            inner.append(("bend", FeatureUnion([("line", StandardScaler()), ("bins", bins)])))
-        else:
-            inner.append(("line", StandardScaler()))
-        steps.append((name, Pipeline(inner), [name]))
-    steps += [(name, _one_hot(), [name]) for name in used.categorical]
-    return ColumnTransformer(steps)
+    if counts:
+        log = ("log", FunctionTransformer(np.log1p))
+        steps.append((COUNTS, Pipeline([fill, log, ("shape", FeatureUnion(shape))]), counts))
+    if others:
+        steps.append((OTHERS, Pipeline([fill, ("shape", StandardScaler())]), others))
+    return ColumnTransformer(steps + [(name, _one_hot(), [name]) for name in used.categorical])
 
 
 def _plain_columns(used: FeatureSchema) -> Any:
     """Numbers as they are, for trees."""
     from sklearn.compose import ColumnTransformer
 
-    return ColumnTransformer(
-        [("numbers", "passthrough", list(used.numeric))] * bool(used.numeric)
-        + [(name, _one_hot(), [name]) for name in used.categorical]
-    )
+    numbers = [(OTHERS, "passthrough", list(used.numeric))] * bool(used.numeric)
+    return ColumnTransformer(numbers + [(name, _one_hot(), [name]) for name in used.categorical])
+
+
+def _places(columns: Any) -> dict[str, Ints]:
+    """Into which columns of the learner each feature went."""
+    places: dict[str, Ints] = {}
+    width = max(columns.output_indices_[step].stop for step, _, _ in columns.transformers_)
+    for step, fitted, names in columns.transformers_:
+        every = np.arange(width)[columns.output_indices_[step]]
+        if step not in (COUNTS, OTHERS):
+            places[names[0]] = every
+            continue
+        places |= {name: every[[place]] for place, name in enumerate(names)}
+        shape = dict(fitted["shape"].transformer_list) if step == COUNTS else {}
+        if "bins" in shape:
+            ends = len(names) + np.cumsum(shape["bins"].n_bins_)
+            for name, start, end in zip(names, [len(names), *ends[:-1]], ends, strict=True):
+                places[name] = np.concatenate([places[name], every[start:end]])
+    return places
 
 
 def _one_hot() -> Any:
@@ -659,7 +676,7 @@ def _judge(
         threshold=threshold,
         metrics={**metrics, "base_rate_log_loss": metrics["log_loss"] + gain.gain},
         calibration=evaluation.calibration_table(holdout.labels, chances),
-        importance=_importance(pipeline, holdout, used, metrics["log_loss"], seed),
+        importance=_importance(pipeline, holdout, used, seed),
         holdout=keys.append_column("probability", pa.array(chances)),
         training_from=_date(training.days.min()),
         training_to=_date(training.days.max()),
@@ -673,28 +690,38 @@ def _judge(
     )
 
 
-def _importance(pipeline: Any, holdout: _Data, used: FeatureSchema, log_loss: float, seed: int) -> pa.Table:
+def _importance(pipeline: Any, holdout: _Data, used: FeatureSchema, seed: int) -> pa.Table:
     """By how much the log loss grows when a feature is shuffled (Breiman 2001)."""
+    columns, model = _inner(pipeline)
+    values, places = columns.transform(holdout.frame), _places(columns)
+    slope, intercept = _sigmoid(pipeline)
     rng = np.random.default_rng(seed)
-    orders = [rng.permutation(len(holdout.labels)) for _ in range(SHUFFLES)]
+    orders = [rng.permutation(len(values)) for _ in range(SHUFFLES)]
+
+    def loss(shuffled: Floats) -> float:
+        chances = evaluation.chance(slope * model.decision_function(shuffled) + intercept)
+        return evaluation.log_loss(holdout.labels, chances)
+
+    usual = loss(values)
     grown = []
     for name in used.names:
+        shuffled = values.copy()
         losses = []
         for order in orders:
-            shuffled = holdout.frame.assign(**{name: holdout.frame[name].to_numpy()[order]})
-            chances = pipeline.predict_proba(shuffled)[:, 1]
-            losses.append(evaluation.log_loss(holdout.labels, chances))
-        grown.append(float(np.mean(losses)) - log_loss)
+            shuffled[:, places[name]] = values[order][:, places[name]]
+            losses.append(loss(shuffled))
+        grown.append(float(np.mean(losses)) - usual)
     table = pa.table({"feature": pa.array(used.names, pa.string()), "log_loss": pa.array(grown, pa.float64())})
     return table.sort_by([("log_loss", "descending"), ("feature", "ascending")])
 
 
 def _background(pipeline: Any, training: _Data, used: FeatureSchema) -> dict[str, Any]:
     features = {name: _spread(training.frame[name].to_numpy()) for name in used.names}
-    inner = _inner(pipeline)
-    if _is_additive(inner):
-        for name, part in _parts(inner, training.frame).items():
-            features[name]["centre"] = float(part.mean())
+    columns, model = _inner(pipeline)
+    if _is_additive(model):
+        values, places = columns.transform(training.frame), _places(columns)
+        for name in used.names:
+            features[name]["centre"] = float(values[:, places[name]].mean(axis=0) @ model.coef_[0, places[name]])
     return {"features": features, "score": _spread(pipeline.predict_proba(training.frame)[:, 1])}
 
 
@@ -735,44 +762,60 @@ def _psi(spread: Mapping[str, Any], now: Ints) -> float:
     return float(np.sum((actual - expected) * np.log(actual / expected)))
 
 
-def _inner(pipeline: Any) -> Any:
-    """The pipeline within a calibrated one."""
+def _inner(pipeline: Any) -> tuple[Any, Any]:
+    """The steps that prepare columns and the learner, of a pipeline that may be wrapped by its calibration."""
     calibrated = getattr(pipeline, "calibrated_classifiers_", None)
-    return pipeline if calibrated is None else calibrated[0].estimator.estimator
+    inner = pipeline if calibrated is None else calibrated[0].estimator.estimator
+    return inner["prepare"], inner["model"]
 
 
-def _is_additive(pipeline: Any) -> bool:
-    return hasattr(pipeline[-1], "coef_")
+def _sigmoid(pipeline: Any) -> tuple[float, float]:
+    """Slope and intercept of a calibrated pipeline; of another, those that change nothing."""
+    calibrated = getattr(pipeline, "calibrated_classifiers_", None)
+    if calibrated is None:
+        return 1.0, 0.0
+    sigmoid = calibrated[0].calibrators[0]
+    return -float(sigmoid.a_), -float(sigmoid.b_)
 
 
-def _parts(pipeline: Any, frame: pd.DataFrame) -> dict[str, Floats]:
-    """What each feature adds to the logit of a logistic regression."""
-    values, weights = pipeline[0].transform(frame), pipeline[-1].coef_[0]
-    return {
-        name: values[:, place] @ weights[place]
-        for name, place in pipeline[0].output_indices_.items()
-        if name != "remainder"
-    }
+def _is_additive(model: Any) -> bool:
+    return hasattr(model, "coef_")
 
 
 def _contributions(pipeline: Any, frame: pd.DataFrame, described: Mapping[str, Any]) -> Floats:
     """How each described feature moves the logit of each row, against what is usual."""
-    if _is_additive(pipeline):
-        parts = _parts(pipeline, frame)
-        return np.column_stack([parts[name] - spread["centre"] for name, spread in described.items()])
-    logits = pipeline.decision_function(frame)
+    import pandas as pd
+
+    columns, model = _inner(pipeline)
+    values, places = columns.transform(frame), _places(columns)
     moved = np.empty((len(frame), len(described)))
-    for place, (name, spread) in enumerate(described.items()):
-        instead = [pipeline.decision_function(frame.assign(**{name: value})) for value in spread["references"]]
-        moved[:, place] = logits - np.mean(instead, axis=0)
+    if _is_additive(model):
+        for place, (name, spread) in enumerate(described.items()):
+            moved[:, place] = values[:, places[name]] @ model.coef_[0, places[name]] - spread["centre"]
+        return moved
+    logits, usual = model.decision_function(values), {name: spread["references"] for name, spread in described.items()}
+    longest = max(len(references) for references in usual.values())
+    padded = {name: references + references[-1:] * (longest - len(references)) for name, references in usual.items()}
+    blank = {name: frame[name].iloc[:1].tolist() * longest for name in frame.columns if name not in padded}
+    instead = columns.transform(pd.DataFrame(blank | padded)[list(frame.columns)])
+    for place, name in enumerate(described):
+        changed, own = values.copy(), values[:, places[name]]
+        total = np.zeros(len(frame))
+        for reference in instead[: len(usual[name])]:
+            changed[:, places[name]] = reference[places[name]]
+            total += logits - model.decision_function(changed)
+        changed[:, places[name]] = own
+        moved[:, place] = total / len(usual[name])
     return moved
 
 
 class _Words:
     """The wording of one feature over the rows of a chunk; each distinct value is worded once."""
 
-    def __init__(self, words: str, values: NDArray[Any]) -> None:
-        self.yes, _, self.no = words.partition("|")
+    def __init__(self, name: str, words: str, values: NDArray[Any]) -> None:
+        self.words, *exact = words.split("|")
+        self.exact = dict(one.split("=", 1) for one in exact)
+        self.is_share = name.endswith("_share")
         self.values, self.known = values.tolist(), dict[tuple[Any, bool], str]()
 
     def __call__(self, row: int, raises: bool) -> str:
@@ -783,7 +826,12 @@ class _Words:
         return self.known[key]
 
     def _say(self, value: Any) -> str:
-        said = value if isinstance(value, str) else "unknown" if value != value else f"{value:,.4g}"
-        if self.no:
-            return self.yes if value else self.no
-        return self.yes.replace("{}", said) if "{}" in self.yes else f"{self.yes}: {said}"
+        if isinstance(value, str) or value != value:
+            said = value if isinstance(value, str) else "unknown"
+            return self.exact.get(said, f"{self.words}: {said}")
+        said = f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
+        if said in self.exact:
+            return self.exact[said]
+        if self.is_share:
+            return f"{self.words}: {value:.0%}"
+        return f"no {self.words}" if value == 0 else f"{said} {self.words}"
