@@ -41,6 +41,17 @@ def test_every_published_table_names_its_grain_and_describes_its_columns(
         assert [name for name, column in node["columns"].items() if not column["description"]] == [], node["name"]
 
 
+def test_every_published_table_has_a_use_and_uses_read_published_tables_alone(
+    models: list[dict[str, Any]], manifest: dict[str, Any]
+) -> None:
+    published = {node["unique_id"] for node in models if node["schema"] == "published"}
+    uses = manifest["exposures"].values()
+    assert {parent for use in uses for parent in use["depends_on"]["nodes"]} == published
+    for use in uses:
+        assert use["label"] and use["maturity"] and use["owner"]["name"], use["name"]
+        assert "Decides" in use["description"], f"{use['name']}: say what its reader decides with it"
+
+
 def test_every_source_table_and_column_is_described(manifest: dict[str, Any]) -> None:
     for source in manifest["sources"].values():
         assert source["description"], source["unique_id"]
