@@ -9,8 +9,9 @@ from dagster_project.defs.checks import AUDIT, CURRENT
 from dagster_project.defs.night import POOL, Warehouse
 from dagster_project.gates import planned_assets
 from dagster_project.night import complete_night
-from dagster_project.publishing.catalogue import catalogue_from_manifest
+from dagster_project.publishing.catalogue import catalogue_from_manifest, uses_from_manifest
 from dagster_project.publishing.publisher import publish
+from dagster_project.publishing.versions import DICTIONARY_FILE
 
 
 def current_asset(built: Sequence[dg.AssetsDefinition], *, manifest: Path) -> dg.AssetsDefinition:
@@ -29,8 +30,8 @@ def current_asset(built: Sequence[dg.AssetsDefinition], *, manifest: Path) -> dg
         key=CURRENT,
         group_name="published",
         deps=[AUDIT],
-        description="The version that people and BI tools read: one DuckDB file, one Parquet file per table and a "
-        "manifest under `published/current`, switched in one step, and only if something changed.",
+        description="The version that people and BI tools read: one DuckDB file, one Parquet file per table, a data "
+        "dictionary and a manifest under `published/current`, switched in one step, and only if something changed.",
         kinds={"duckdb", "parquet"},
         pool=POOL,
     )
@@ -41,6 +42,7 @@ def current_asset(built: Sequence[dg.AssetsDefinition], *, manifest: Path) -> dg
             as_of=night.as_of,
             run_id=context.run.run_id,
             catalogue=catalogue_from_manifest(manifest),
+            uses=uses_from_manifest(manifest),
         )
         # A run of some assets only must not move the watermark past what it did not build.
         is_night = everything <= planned_assets(context.instance, run_id=context.run.run_id)
@@ -51,6 +53,7 @@ def current_asset(built: Sequence[dg.AssetsDefinition], *, manifest: Path) -> dg
                 "version": report.version_id,
                 "outcome": report.summary,
                 "path": dg.MetadataValue.path(report.path),
+                "dictionary": dg.MetadataValue.path(report.path / DICTIONARY_FILE),
                 "as_of": f"{night.as_of:%Y-%m-%d %H:%M} UTC",
                 "night": "completed" if is_night else "not counted: this run built only some of the assets",
                 "previous_version": report.previous_version_id or "none",

@@ -19,11 +19,14 @@ import duckdb
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
-from dagster_project.publishing.catalogue import Catalogue, TableEntry
+from dagster_project.publishing.catalogue import Catalogue, Example, TableEntry, Use
+from dagster_project.publishing.dictionary import render_dictionary
 from dagster_project.publishing.durable import sha256_of, sync_file, sync_folder, write_text
 from dagster_project.publishing.versions import (
     DATABASE_FILE,
+    DICTIONARY_FILE,
     MANIFEST_FILE,
+    VERSION_COLUMN,
     Version,
     current_version,
     partial_path,
@@ -135,6 +138,7 @@ class _Table:
     description: str
     grain: tuple[str, ...]
     columns: tuple[_Column, ...]
+    examples: tuple[Example, ...]
     rows: int
     fingerprint: str
 
@@ -145,11 +149,17 @@ class _Table:
     @property
     def described(self) -> list[Any]:
         """All that a reader sees of it, except the rows."""
-        return [self.description, [[column.name, column.description] for column in self.columns]]
+        return [self.description, [[column.name, column.description] for column in self.columns], self.examples]
 
 
 def publish(
-    settings: Settings, *, as_of: datetime, run_id: str, catalogue: Catalogue, now: datetime | None = None
+    settings: Settings,
+    *,
+    as_of: datetime,
+    run_id: str,
+    catalogue: Catalogue,
+    uses: Sequence[Use] = (),
+    now: datetime | None = None,
 ) -> PublishReport:
     """Publish schema ``published`` of the warehouse as a new version, if anything in it changed.
 
@@ -166,6 +176,8 @@ def publish(
         Kept in the manifest.
     catalogue : mapping
         Descriptions and grains, as `catalogue_from_manifest` gives them.
+    uses : sequence of Use
+        What the tables are for, as `uses_from_manifest` gives it; a change of these words is a change, too.
     now : datetime, optional
         UTC, naive; the clock's time if left out.
 
@@ -187,7 +199,7 @@ def publish(
         with publishing_lock(settings):
             before = current_version(settings)
             tables, version = _bring_up_to_date(
-                settings, before=before, as_of=as_of, run_id=run_id, catalogue=catalogue, now=now
+                settings, before=before, as_of=as_of, run_id=run_id, catalogue=catalogue, uses=uses, now=now
             )
             pruned = _prune(settings, version=version, now=now)
     except (OSError, duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
@@ -213,6 +225,7 @@ def _bring_up_to_date(
     as_of: datetime,
     run_id: str,
     catalogue: Catalogue,
+    uses: Sequence[Use],
     now: datetime,
 ) -> tuple[list[_Table], Version]:
     """Make a version of what the warehouse holds current; the tables and that version."""
@@ -220,7 +233,8 @@ def _bring_up_to_date(
     try:
         with open_warehouse(settings, read_only=True) as connection:
             tables = _read_tables(connection, catalogue=catalogue)
-            fingerprint = _digest([[table.name, table.fingerprint, table.described] for table in tables])
+            told = _told_uses(uses, tables=tables)
+            fingerprint = _digest([[[table.name, table.fingerprint, table.described] for table in tables], told])
             failpoint("publishing.fingerprinted")
             if before and before.fingerprint == fingerprint and before.is_whole():
                 return tables, before
@@ -234,6 +248,7 @@ def _bring_up_to_date(
                 "run_id": run_id,
                 "fingerprint": fingerprint,
                 "previous_version_id": before.version_id if before else None,
+                "uses": told,
             }
             known = read_version(path)
             if known and known.fingerprint == fingerprint and known.is_whole(checks_content=True):
@@ -301,6 +316,7 @@ def _read_table(
         description=entry["description"],
         grain=tuple(entry["grain"]),
         columns=read,
+        examples=tuple(entry.get("examples", ())),
         rows=rows,
         fingerprint=_digest([[[c.name, c.data_type] for c in read], rows, str(total), str(mixed)]),
     )
@@ -314,7 +330,7 @@ def _build(
     manifest: dict[str, Any],
     before: Version | None,
 ) -> None:
-    """Write the DuckDB file, the Parquet files and the manifest of a version into an unfinished folder."""
+    """Write all files of a version into an unfinished folder; the manifest, which names them, last."""
     folder.mkdir()
     failpoint("publishing.folder_made")
     linked = {table.name for table in tables if _link_unchanged(table, folder=folder, before=before)}
@@ -332,19 +348,13 @@ def _build(
     connection.execute("detach target")
     failpoint("publishing.database_closed")
     sync_file(folder / DATABASE_FILE)
-    _write_manifest(
-        folder,
-        manifest
-        | {
-            "database": {
-                "file": DATABASE_FILE,
-                "storage_version": STORAGE_VERSION,
-                "bytes": (folder / DATABASE_FILE).stat().st_size,
-                "sha256": sha256_of(folder / DATABASE_FILE),
-            },
-            "tables": {table.name: _manifest_entry(table, folder=folder) for table in tables},
-        },
-    )
+    content = manifest | {
+        "database": {"storage_version": STORAGE_VERSION, **_file_entry(folder / DATABASE_FILE)},
+        "tables": {table.name: _manifest_entry(table, folder=folder) for table in tables},
+    }
+    write_text(folder / DICTIONARY_FILE, render_dictionary(content))
+    failpoint("publishing.dictionary_written")
+    _write_manifest(folder, content | {"dictionary": _file_entry(folder / DICTIONARY_FILE)})
     failpoint("publishing.manifest_written")
     sync_folder(folder)
 
@@ -363,9 +373,7 @@ def _write_table(connection: duckdb.DuckDBPyConnection, table: _Table, *, versio
     connection.execute(f"comment on table {name} is {_text(table.description)}")
     for column in table.columns:
         connection.execute(f"comment on column {name}.{_quoted(column.name)} is {_text(column.description)}")
-    connection.execute(
-        f"comment on column {name}.version_id is 'The published version, the same in every table and in manifest.json.'"
-    )
+    connection.execute(f"comment on column {name}.version_id is {_text(VERSION_COLUMN['description'])}")
 
 
 def _write_parquet(connection: duckdb.DuckDBPyConnection, table: _Table, *, path: Path) -> None:
@@ -401,17 +409,19 @@ def _link_unchanged(table: _Table, *, folder: Path, before: Version | None) -> b
 
 
 def _manifest_entry(table: _Table, *, folder: Path) -> dict[str, Any]:
-    path = folder / table.file
     return {
         "description": table.description,
         "grain": list(table.grain),
         "rows": table.rows,
         "columns": [{"name": c.name, "type": c.data_type, "description": c.description} for c in table.columns],
+        "examples": list(table.examples),
         "fingerprint": table.fingerprint,
-        "file": table.file,
-        "bytes": path.stat().st_size,
-        "sha256": sha256_of(path),
+        **_file_entry(folder / table.file),
     }
+
+
+def _file_entry(path: Path) -> dict[str, Any]:
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def _write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
@@ -473,6 +483,13 @@ def _told_table(table: _Table, *, version: Version, before: Version | None) -> P
         is_changed=old is None or old["fingerprint"] != table.fingerprint,
         size_bytes=version.tables[table.name]["bytes"],
     )
+
+
+def _told_uses(uses: Sequence[Use], *, tables: Sequence[_Table]) -> list[Use]:
+    """Keep what this version can serve: uses of its tables, with the tables that it has."""
+    names = {table.name for table in tables}
+    kept = [Use(**{**use, "tables": [name for name in use["tables"] if name in names]}) for use in uses]
+    return [use for use in kept if use["tables"]]
 
 
 def _undescribed(tables: Sequence[_Table]) -> list[str]:

@@ -32,6 +32,13 @@ KEPT_AT_LEAST = timedelta(hours=24)
 
 DATABASE_FILE = "throughline.duckdb"
 MANIFEST_FILE = "manifest.json"
+DICTIONARY_FILE = "dictionary.html"
+# The column that every table carries in DuckDB beside its own.
+VERSION_COLUMN = {
+    "name": "version_id",
+    "type": "VARCHAR",
+    "description": "The published version, the same in every table and in manifest.json.",
+}
 _PARTIAL = ".partial-"
 
 
@@ -59,6 +66,8 @@ class Version:
         Whether ``current`` points at it.
     tables : mapping
         The manifest's entry for each table.
+    dictionary : mapping or None
+        The manifest's entry for the data dictionary; None in versions made before there was one.
     """
 
     version_id: str
@@ -70,11 +79,17 @@ class Version:
     previous_version_id: str | None
     is_current: bool
     tables: Mapping[str, Mapping[str, Any]]
+    dictionary: Mapping[str, Any] | None = None
 
     @property
     def database_path(self) -> Path:
         """The version's DuckDB file."""
         return self.path / DATABASE_FILE
+
+    @property
+    def dictionary_path(self) -> Path | None:
+        """The version's data dictionary, a page for a browser; None in versions made before there was one."""
+        return self.path / self.dictionary["file"] if self.dictionary else None
 
     def is_whole(self, *, checks_content: bool = False) -> bool:
         """Whether every file the manifest names is there.
@@ -82,11 +97,11 @@ class Version:
         Parameters
         ----------
         checks_content : bool
-            Compare the Parquet files' SHA-256 too, not only their sizes.
+            Compare the SHA-256 of the Parquet files and the dictionary too, not only their sizes.
         """
         if not self.database_path.is_file():
             return False
-        for entry in self.tables.values():
+        for entry in (*self.tables.values(), *([self.dictionary] if self.dictionary else [])):
             path = self.path / entry["file"]
             if not path.is_file() or path.stat().st_size != entry["bytes"]:
                 return False
@@ -271,6 +286,7 @@ def read_version(path: Path, *, is_current: bool = False) -> Version | None:
             previous_version_id=manifest["previous_version_id"],
             is_current=is_current,
             tables=manifest["tables"],
+            dictionary=manifest.get("dictionary"),
         )
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
         return None

@@ -19,8 +19,11 @@ def read_current(published: Path) -> dict[str, Any]:
     assert {path.name for path in folder.iterdir()} == {
         "throughline.duckdb",
         "manifest.json",
+        "dictionary.html",
         *(entry["file"] for entry in manifest["tables"].values()),
     }
+    page = (folder / manifest["dictionary"]["file"]).read_bytes()
+    assert hashlib.sha256(page).hexdigest() == manifest["dictionary"]["sha256"]
     database = (folder / "throughline.duckdb").read_bytes()
     assert hashlib.sha256(database).hexdigest() == manifest["database"]["sha256"]
     rows: dict[str, list[tuple[Any, ...]]] = {}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dagster_project.errors import ThroughlineError
-from dagster_project.publishing.catalogue import catalogue_from_manifest
+from dagster_project.publishing.catalogue import catalogue_from_manifest, uses_from_manifest
 
 
 def test_catalogue_from_manifest_takes_words_and_grain_of_published_models(tmp_path):
@@ -17,7 +17,12 @@ def test_catalogue_from_manifest_takes_words_and_grain_of_published_models(tmp_p
             "customers",
             description="One person.\n  Tokens only.\n",
             columns={"person_id": {"name": "person_id", "description": "The person.\n"}, "rfm_cell": {}},
-            config={"meta": {"grain": ["person_id"]}},
+            config={
+                "meta": {
+                    "grain": ["person_id"],
+                    "examples": [{"question": "How\n many?", "sql": "select count(*)\nfrom customers\n"}],
+                }
+            },
         ),
         "model.throughline.steps": node("steps", description="", config={"unique_key": ["attempt_id", "stage"]}),
         "model.throughline.days": node("days_v1", alias="days", description="One day.", config={"unique_key": "day"}),
@@ -31,10 +36,48 @@ def test_catalogue_from_manifest_takes_words_and_grain_of_published_models(tmp_p
             "description": "One person. Tokens only.",
             "columns": {"person_id": "The person.", "rfm_cell": ""},
             "grain": ["person_id"],
+            "examples": [{"question": "How many?", "sql": "select count(*)\nfrom customers"}],
         },
         "steps": {"description": "", "columns": {}, "grain": ["attempt_id", "stage"]},
         "days": {"description": "One day.", "columns": {}, "grain": ["day"]},
     }
+
+
+def test_uses_from_manifest_names_tables_as_they_are_published_and_the_most_mature_first(tmp_path):
+    def node(name, schema, **given):
+        return {"name": name, "resource_type": "model", "schema": schema} | given
+
+    def exposure(name, **given):
+        return {"name": name, "type": "dashboard", "owner": {"name": "Product", "email": None}} | given
+
+    nodes = {
+        "model.b": node("published_stages", "published", alias="stages"),
+        "model.a": node("attempts", "published"),
+        "model.c": node("events", "timeline"),
+    }
+    exposures = {
+        "exposure.x": exposure("what_if", depends_on={"nodes": ["model.c"]}, owner={"email": "a@example.com"}),
+        "exposure.y": exposure(
+            "funnels",
+            label="Funnels",
+            maturity="high",
+            description="Where people\n stop.\n",
+            depends_on={"nodes": ["model.b", "source.s", "model.a"]},
+        ),
+    }
+    path = tmp_path / "manifest.json"
+    path.write_text(json.dumps({"nodes": nodes, "exposures": exposures}))
+    funnels, what_if = uses_from_manifest(path)
+    assert funnels == {
+        "name": "funnels",
+        "title": "Funnels",
+        "kind": "dashboard",
+        "owner": "Product",
+        "maturity": "high",
+        "description": "Where people stop.",
+        "tables": ["attempts", "stages"],
+    }
+    assert (what_if["title"], what_if["owner"], what_if["tables"]) == ("What if", "a@example.com", [])
 
 
 @pytest.mark.parametrize(("content", "told"), [(None, "is missing"), ("{", "not a dbt manifest"), ("[]", "not a dbt")])

@@ -33,6 +33,7 @@ KILLS = [
     ("publishing.parquet_written", 1, "old"),
     ("publishing.parquet_written", 2, "old"),
     ("publishing.database_closed", 1, "old"),
+    ("publishing.dictionary_written", 1, "old"),
     ("publishing.manifest_written", 1, "old"),
     ("publishing.before_rename", 1, "old"),
     ("publishing.renamed", 1, "old"),
