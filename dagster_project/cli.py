@@ -150,6 +150,8 @@ def _run(chosen: argparse.Namespace) -> int:
         print(f"throughline: {report.reason}", file=sys.stderr)
         return 1
     _print_outcome(settings, path=report.path, outcome=report.outcome)
+    if settings.postgres_url:
+        print(report.second_target)
     return 0
 
 
@@ -253,6 +255,10 @@ def _status(_: argparse.Namespace) -> int:
         if version
         else "Published: nothing yet"
     )
+    if settings.postgres_url:
+        from dagster_project.publishing.postgres import standing
+
+        print(f"Second target: {standing(settings).summary}")
     alerts = latest_alerts(settings, limit=5)
     print("Alerts:" if alerts else "Alerts: none")
     for alert in alerts:
@@ -341,8 +347,15 @@ def _replay(chosen: argparse.Namespace) -> int:
 def _rollback(chosen: argparse.Namespace) -> int:
     from dagster_project.publishing.versions import rollback
 
-    version = rollback(load_settings(), to=chosen.to)
+    settings = load_settings()
+    version = rollback(settings, to=chosen.to)
     print(f"Version {version} is current; the next run that publishes something switches again.")
+    if settings.postgres_url:
+        from dagster_project.publishing.postgres import bring_up_to_date
+
+        report = bring_up_to_date(settings, run_id="throughline rollback")
+        print(report.summary, file=sys.stdout if report.is_current else sys.stderr)
+        return 0 if report.is_current else 1
     return 0
 
 
@@ -359,6 +372,7 @@ def _doctor(_: argparse.Namespace) -> int:
         _check_key,
         _check_disk,
         _check_lock,
+        _check_postgres,
     ]
     is_well = True
     for check in checks:
@@ -431,6 +445,17 @@ def _check_lock(settings: Settings) -> str:
         return "There is no warehouse yet."
     with open_warehouse(settings, read_only=True):
         return f"The warehouse {settings.warehouse_path} is free."
+
+
+def _check_postgres(settings: Settings) -> str:
+    from dagster_project.publishing.postgres import NOT_SET, standing
+
+    if not settings.postgres_url:
+        return NOT_SET
+    report = standing(settings)
+    if report.problem:
+        raise ThroughlineError(report.summary)
+    return report.summary
 
 
 # --- ui -----------------------------------------------------------------------------------------

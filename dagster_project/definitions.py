@@ -8,7 +8,7 @@ from dagster_project.defs.jobs import land_only, nightly, nightly_schedule
 from dagster_project.defs.landing import landing_assets
 from dagster_project.defs.night import Warehouse
 from dagster_project.defs.predictions import model_outputs
-from dagster_project.defs.publishing import current_asset
+from dagster_project.defs.publishing import current_asset, second_target
 from dagster_project.defs.sensors import failure_alert_sensor, inbox_sensor, killed_run_sensor
 from dagster_project.defs.timeline import message_signals
 from dagster_project.defs.transform import MANIFEST, published_tables, staging_and_links, timeline_and_journeys
@@ -25,7 +25,7 @@ _built = [
 _audit = audit_asset(_built)
 
 defs = dg.Definitions(
-    assets=[*_built, _audit, current_asset([*_built, _audit], manifest=MANIFEST)],
+    assets=[*_built, _audit, current_asset([*_built, _audit], manifest=MANIFEST), second_target],
     resources={"warehouse": Warehouse()},
     jobs=[nightly, land_only],
     schedules=[nightly_schedule],

@@ -245,7 +245,8 @@ def world_of(settings: Settings) -> Settings:
 
     Asked for an as-of before the last completed run's, the warehouse and the vault are copied
     to ``<data>/as_of/<when>/`` and everything is built there anew, from what was available by
-    then; the versions it publishes lie there too, and ``current`` of the main one stays.
+    then; the versions it publishes lie there too, and ``current`` of the main one stays, as does
+    what PostgreSQL shows.
     """
     if settings.as_of is None or not settings.warehouse_path.is_file():
         return settings
@@ -253,7 +254,7 @@ def world_of(settings: Settings) -> Settings:
         completed = last_completed(connection)
     if completed is None or settings.as_of >= completed[0]:
         return settings
-    apart = replace(settings, data=settings.data / "as_of" / _folder_name(settings))
+    apart = replace(settings, data=settings.data / "as_of" / _folder_name(settings), postgres_url=None)
     apart.data.mkdir(parents=True, exist_ok=True)
     try:
         for source, target in (

@@ -36,6 +36,8 @@ class RunReport:
         Folder of the version that is current now; the data folder after a failure.
     outcome : str
         What was published, in one sentence.
+    second_target : str
+        Where PostgreSQL stands, in a sentence; empty if the run did not come to it.
     """
 
     run_id: str
@@ -43,6 +45,7 @@ class RunReport:
     reason: str
     path: Path
     outcome: str
+    second_target: str
 
 
 def run_job(settings: Settings, *, job: str = "nightly", as_of: str = "", tell: Callable[[str], None]) -> RunReport:
@@ -91,6 +94,7 @@ def run_job(settings: Settings, *, job: str = "nightly", as_of: str = "", tell: 
         reason=reason,
         path=Path(current.get("path", settings.data)),
         outcome=str(current.get("outcome", "")),
+        second_target=str(steps.metadata.get("published/postgres", {}).get("outcome", "")),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -34,7 +34,7 @@ class Settings:
     as_of : datetime or None
         UTC instant up to which evidence counts; None means "the latest available".
     postgres_url : str or None
-        Second publishing target.
+        Second publishing target; None means there is none.
     memory_limit : str or None
         DuckDB memory limit, such as ``8GB``; None leaves DuckDB's default.
     threads : int or None
@@ -47,7 +47,8 @@ class Settings:
     timezone: str
     key_file: Path
     as_of: datetime | None = None
-    postgres_url: str | None = None
+    # It holds a password, which no traceback may show.
+    postgres_url: str | None = field(default=None, repr=False)
     memory_limit: str | None = None
     threads: int | None = None
 

@@ -81,7 +81,7 @@ def test_doctor_finds_nothing_wrong_with_an_empty_folder(here: Settings, capsys)
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert all(line.startswith("ok ") for line in printed)
-    assert len(printed) == 7
+    assert len(printed) == 8
 
 
 def test_doctor_finds_an_open_key_and_a_missing_inbox(here: Settings, capsys) -> None:

@@ -1,15 +1,16 @@
-"""Published: the switch to a new version, or the finding that nothing changed."""
+"""Published: the switch to a new version, or the finding that nothing changed, and PostgreSQL after it."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
 
-from dagster_project.defs.checks import AUDIT, CURRENT
+from dagster_project.defs.checks import AUDIT, CURRENT, POSTGRES, POSTGRES_IS_CURRENT
 from dagster_project.defs.night import POOL, Warehouse
 from dagster_project.gates import planned_assets
 from dagster_project.night import complete_night
 from dagster_project.publishing.catalogue import catalogue_from_manifest, uses_from_manifest
+from dagster_project.publishing.postgres import NOT_SET, bring_up_to_date
 from dagster_project.publishing.publisher import publish
 from dagster_project.publishing.versions import DICTIONARY_FILE
 
@@ -67,3 +68,50 @@ def current_asset(built: Sequence[dg.AssetsDefinition], *, manifest: Path) -> dg
         )
 
     return current
+
+
+@dg.asset(
+    key=POSTGRES,
+    group_name="published",
+    deps=[CURRENT],
+    description="The version of `published/current` in PostgreSQL, if THROUGHLINE_POSTGRES_URL names one: one view per "
+    "table in schema `throughline`, switched in one transaction. If that cannot be done, the files are published all "
+    "the same and the next run catches up.",
+    kinds={"postgres"},
+    pool=POOL,
+    check_specs=[
+        dg.AssetCheckSpec(
+            POSTGRES_IS_CURRENT.name,
+            asset=POSTGRES,
+            description="PostgreSQL shows the version that the files show.",
+        )
+    ],
+)
+def second_target(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+    """Bring PostgreSQL up to date, or say why it is behind."""
+    if not warehouse.settings.postgres_url:
+        return dg.MaterializeResult(
+            metadata={"outcome": NOT_SET},
+            check_results=[dg.AssetCheckResult(check_name=POSTGRES_IS_CURRENT.name, passed=True, description=NOT_SET)],
+        )
+    report = bring_up_to_date(warehouse.settings, run_id=context.run.run_id)
+    return dg.MaterializeResult(
+        metadata={
+            "version": report.version_id or "none",
+            "outcome": report.summary,
+            "place": report.place,
+            "since": report.since or "never",
+            "rows": report.rows,
+            "pruned": ", ".join(report.pruned) or "none",
+            "still_in_use": ", ".join(report.put_off) or "none",
+            "seconds": round(report.seconds, 2),
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=POSTGRES_IS_CURRENT.name,
+                passed=report.is_current,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=report.summary,
+            )
+        ],
+    )

@@ -104,14 +104,14 @@ def test_lineage_leads_from_raw_to_current() -> None:
     current = dg.AssetKey(["published", "current"])
     above = GRAPH.get_ancestor_asset_keys(current)
     assert {key for key in BUILT if key.path[0] == "raw"} <= above
-    assert set(BUILT) - above == {current}
+    assert set(BUILT) - above == {current, dg.AssetKey(["published", "postgres"])}
 
 
 def test_staging_runs_before_persons_and_persons_before_the_timeline() -> None:
     order = [node.name for node in defs.resolve_job_def("nightly").nodes_in_topological_order]
     assert order.index("staging_and_links") < order.index("persons") < order.index("timeline_and_journeys")
     assert order.index("timeline__message_signals") < order.index("timeline_and_journeys")
-    assert order[-3:] == ["published_tables", "published__audit", "published__current"]
+    assert order[-4:] == ["published_tables", "published__audit", "published__current", "published__postgres"]
 
 
 def test_land_only_builds_raw_alone() -> None:

@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from dagster_project.publishing.catalogue import TableEntry
 from dagster_project.publishing.publisher import PublishReport, publish
 from dagster_project.settings import Settings, load_settings
 from dagster_project.warehouse import open_warehouse
+from tests.publishing.postgres_server import Database, fresh_database, running_postgres
 
 AS_OF = datetime(2026, 1, 31, 23, 59, 59, 999999)
 
@@ -139,3 +141,24 @@ def start_publishing() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[tuple[str, int]]:
+    """One PostgreSQL for the session: the superuser's password and the port."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres_server: tuple[str, int]) -> Iterator[Database]:
+    """An empty database for one test."""
+    password, port = postgres_server
+    with fresh_database(password, port) as database:
+        yield database
+
+
+@pytest.fixture
+def both(settings: Settings, database: Database) -> Settings:
+    """Settings with a second target."""
+    return replace(settings, postgres_url=database.url)
