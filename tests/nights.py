@@ -18,7 +18,7 @@ import duckdb
 
 from dagster_project.settings import PROJECT_ROOT
 
-PLACES = ("raw", "identity", "timeline", "journeys", "published")
+PLACES = ("raw", "identity", "timeline", "journeys", "features", "published")
 # What may differ between two ways to the same content.
 PER_RUN = {"_file_id", "_loaded_at", "version_id"}
 PER_RUN_TABLES = {"timeline.affected_components", "identity.touched_identifiers"}

@@ -100,13 +100,16 @@ def staging_and_links(context: dg.AssetExecutionContext, warehouse: Warehouse) -
 
 @dbt_assets(
     manifest=MANIFEST,
-    select="fqn:throughline.identity.*,source:identity+ fqn:throughline.timeline.* fqn:throughline.journeys.*",
+    select=(
+        "fqn:throughline.identity.*,source:identity+ fqn:throughline.timeline.* fqn:throughline.journeys.* "
+        "fqn:throughline.features.*"
+    ),
     dagster_dbt_translator=PlaceTranslator(reads=MADE_BY_PYTHON),
     name="timeline_and_journeys",
     pool=POOL,
 )
 def timeline_and_journeys(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Any]:
-    """From persons to journeys."""
+    """From persons to journeys and features."""
     yield from _build(context, warehouse)
 
 

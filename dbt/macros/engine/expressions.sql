@@ -85,3 +85,10 @@
 
 
 {% macro previous_known(value) %} lag({{ value }} ignore nulls) {% endmacro %}
+
+
+{# The value of the row that comes first, or last, in the order of the given columns; nulls are passed over. #}
+{% macro value_at_first(value, order) %} arg_min({{ value }}, row({{ order | join(", ") }})) {% endmacro %}
+
+
+{% macro value_at_last(value, order) %} arg_max({{ value }}, row({{ order | join(", ") }})) {% endmacro %}

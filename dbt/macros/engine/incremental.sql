@@ -9,6 +9,22 @@
 
 
 {#
+    The same for tables of weekly snapshots: what is later than the last completed night goes too, and is written for
+    everybody.
+#}
+{% macro get_incremental_replace_affected_weeks_sql(arg_dict) %}
+    {{
+        _replace_rows(
+            arg_dict,
+            "component_id in (select component_id from timeline.affected_components)"
+            ~ " or snapshot_date > "
+            ~ open_day("cast('" ~ var("previous_as_of") ~ "' as timestamp)"),
+        )
+    }}
+{% endmacro %}
+
+
+{#
     The same for the tables about identifiers: the rows of the identifiers this night touches (`unique_key` names the
     columns that hold one). What no row says any more goes with them.
 #}

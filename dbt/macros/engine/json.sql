@@ -21,3 +21,7 @@
         ) as json
     )
 {% endmacro %}
+
+
+{# The value of a JSON column under a name that another column holds, as text. #}
+{% macro json_value(value, name) %} json_extract_string({{ value }}, {{ name }}) {% endmacro %}

@@ -1,0 +1,4 @@
+{# No two rows agree in all of the columns. #}
+{% test keyed(model, columns) %}
+    select {{ columns | join(", ") }} from {{ model }} group by {{ columns | join(", ") }} having count(*) > 1
+{% endtest %}
