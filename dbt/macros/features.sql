@@ -162,7 +162,7 @@
 {% macro feature_ctes() %}
     {% set events = feature_events() %}
     {% set never = feature_days() + 1 %}
-    {% set sums = ["visit_count", "evening_visit_count"] %}
+    {% set sums = ["visit_count", "use_visit_count", "evening_visit_count"] %}
     {% for kind in device_kinds() %} {% do sums.append(kind ~ "_visit_count") %} {% endfor %}
     {% set sums = sums + [
         "own_event_count",
@@ -198,11 +198,13 @@
             sum(case when age between 8 and 14 then visit_count else 0 end) as visit_count_8_14d,
             sum(case when age <= 28 then visit_count else 0 end) as visit_count_28d,
             sum(visit_count) as visit_count,
+            sum(case when age <= 7 then use_visit_count else 0 end) as use_visit_count_7d,
+            sum(case when age between 8 and 14 then use_visit_count else 0 end) as use_visit_count_8_14d,
+            sum(case when age <= 28 then use_visit_count else 0 end) as use_visit_count_28d,
             sum(evening_visit_count) as evening_visit_count,
             {% for kind in device_kinds() %}
                 sum({{ kind }}_visit_count) as {{ kind }}_visit_count,
             {% endfor %}
-            count(case when age <= 7 then 1 end) as active_day_count_7d,
             count(case when age <= 28 then 1 end) as active_day_count_28d,
             count(*) as active_day_count_91d,
             sum(case when age <= 28 then touch_count else 0 end) as touch_count_28d,
@@ -252,9 +254,11 @@
             cast(recent.visit_count_7d as bigint) as visit_count_7d,
             cast(recent.visit_count_8_14d as bigint) as visit_count_8_14d,
             cast(recent.visit_count_28d as bigint) as visit_count_28d,
-            cast(least(recent.visit_count_7d, 2) as bigint) as use_level_7d,
-            cast(least(recent.visit_count_8_14d, 2) as bigint) as use_level_8_14d,
-            recent.active_day_count_7d,
+            cast(recent.use_visit_count_7d as bigint) as use_visit_count_7d,
+            cast(recent.use_visit_count_8_14d as bigint) as use_visit_count_8_14d,
+            cast(recent.use_visit_count_28d as bigint) as use_visit_count_28d,
+            cast(least(recent.use_visit_count_7d, 2) as bigint) as use_level_7d,
+            cast(least(recent.use_visit_count_8_14d, 2) as bigint) as use_level_8_14d,
             recent.active_day_count_28d,
             recent.active_day_count_91d,
             {% for name in [

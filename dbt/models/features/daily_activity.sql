@@ -18,6 +18,7 @@ with
             local_day,
             known_day,
             count(visit_channel) as visit_count,
+            count(case when is_visit_of_use then 1 end) as use_visit_count,
             count(case when local_hour >= 18 then visit_channel end) as evening_visit_count,
             {% for kind in device_kinds() %}
                 count(case when device_kind = '{{ kind }}' then visit_channel end) as {{ kind }}_visit_count,

@@ -155,6 +155,15 @@ with
         where numbered.is_visit_start = 1
     ),
 
+    {# Each visit in which the product was used, by one of the events that say so. #}
+    uses as (
+        select min(owned.event_id) as event_id
+        from owned
+        inner join numbered on owned.event_id = numbered.event_id
+        where owned.event in ({{ quoted(feature_events()["feature_used"]) }})
+        group by numbered.device_id, numbered.visit_number, numbered.known_day
+    ),
+
     details as (select * from {{ ref("action_details") }}),
 
     final as (
@@ -171,6 +180,7 @@ with
             owned.kind in ('touch', 'milestone', 'friction')
             and owned.event not in ({{ quoted(events_after_outcomes()) }}) as is_own,
             visits.visit_channel,
+            uses.event_id is not null as is_visit_of_use,
             case
                 when owned.app_version is not null
                 then 'app'
@@ -195,6 +205,7 @@ with
             end as action
         from owned
         left join visits on owned.event_id = visits.event_id
+        left join uses on owned.event_id = uses.event_id
         left join details on owned.event = details.event
     )
 
