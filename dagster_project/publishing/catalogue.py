@@ -44,6 +44,7 @@ Catalogue = Mapping[str, TableEntry]
 def catalogue_from_manifest(path: Path, *, schema: str = "published") -> dict[str, TableEntry]:
     """Read what dbt's ``manifest.json`` says of the published tables.
 
+    Views are left out: they are steps on the way to published tables, and no reader gets them.
     The grain is the model's ``meta: {grain: [...]}``, else its ``unique_key``, else unknown. Example queries are its
     ``meta: {examples: [{question: ..., sql: ...}]}``.
 
@@ -130,7 +131,8 @@ def _read(path: Path, *parts: str) -> list[dict[str, Any]]:
 
 
 def _is_published(node: Mapping[str, Any], *, schema: str) -> bool:
-    return bool(node["resource_type"] == "model" and node["schema"] == schema)
+    is_view = node.get("config", {}).get("materialized") == "view"
+    return bool(node["resource_type"] == "model" and node["schema"] == schema and not is_view)
 
 
 def _table_name(node: Mapping[str, Any]) -> str:

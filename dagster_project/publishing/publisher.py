@@ -267,12 +267,13 @@ def _bring_up_to_date(
 
 
 def _read_tables(connection: duckdb.DuckDBPyConnection, *, catalogue: Catalogue) -> list[_Table]:
-    """Describe and fingerprint every table of schema ``published``, in order of their names."""
+    """Describe and fingerprint every table of schema ``published`` in order of their names; views are only steps."""
     found: dict[str, list[tuple[str, str]]] = {}
     for table, column, data_type in connection.execute(
         """
         select table_name, column_name, data_type
         from duckdb_columns()
+        inner join duckdb_tables() using (database_name, schema_name, table_name)
         where database_name = current_database() and schema_name = 'published' and column_name <> 'version_id'
         order by table_name, column_index
         """

@@ -29,8 +29,16 @@
 {% endmacro %}
 
 
-{# A sum that is the same in whatever order its rows come: of nine decimals, which floating point cannot promise. #}
-{% macro exact_sum(value) %} cast(sum(cast({{ value }} as decimal(18, 9))) as double) {% endmacro %}
+{#
+    A sum that is the same in whatever order its rows come, which floating point cannot promise: of nine decimals, or
+    of eighteen where the numbers may be small. `over` makes it a window's.
+#}
+{% macro exact_sum(value, decimals=9, over="") %}
+    cast(sum(cast({{ value }} as {{ exact_type(decimals) }})) {{ over }} as double)
+{% endmacro %}
+
+
+{% macro exact_type(decimals=9) %} decimal({{ 18 if decimals <= 9 else 38 }}, {{ decimals }}) {% endmacro %}
 
 
 {% macro logit(rate) %} ln({{ rate }} / (1 - {{ rate }})) {% endmacro %}

@@ -16,6 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from dagster_project.predictions import prepare_tables
 from dagster_project.settings import DBT_DIR
 
 HOUR, DAY = 3600.0, 86400.0
@@ -23,9 +24,10 @@ Z = 1.959963984540054
 PRIOR = 20  # attempts at which a group weighs as much as its parent
 
 
-def attempts(journey: str, week: str, channel: str, status: str, hours: float, count: int) -> str:
+def attempts(journey: str, week: str, channel: str, status: str, hours: float, count: int, segment: str = "") -> str:
     return (
         f"select '{journey}' as journey, date '{week}' as week_start_date, '{channel}' as first_channel, "
+        f"nullif('{segment}', '') as segment, "
         f"'{status}' as status, {hours * HOUR}::double as duration_seconds from range({count})"
     )
 
@@ -53,13 +55,36 @@ def health(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnectio
         attempts("rare", "2026-01-05", "direct", "converted", 10, 1),
         attempts("rare", "2026-01-05", "direct", "lost", 240, 99),
         attempts("rare", "2026-01-12", "direct", "lost", 240, 10),
+        attempts("split", "2026-01-05", "direct", "converted", 10, 10, "S1"),
+        attempts("split", "2026-01-05", "direct", "lost", 240, 10, "S1"),
+        attempts("split", "2026-01-05", "email", "converted", 10, 5, "S1"),
+        attempts("split", "2026-01-05", "email", "lost", 240, 5, "S1"),
+        attempts("split", "2026-01-05", "direct", "converted", 10, 5, "S2"),
+        attempts("split", "2026-01-05", "direct", "lost", 240, 5, "S2"),
+        attempts("split", "2026-01-12", "direct", "converted", 10, 1, "S1"),
+        attempts("split", "2026-01-12", "direct", "lost", 240, 7, "S1"),
+        attempts("split", "2026-01-12", "direct", "converted", 10, 4, "S2"),
+        attempts("split", "2026-01-12", "email", "lost", 240, 4, "S2"),
     ]
     with duckdb.connect(str(path)) as connection:
-        connection.execute("create schema journeys; create schema staging; create schema published")
+        connection.execute("create schema journeys; create schema staging; create schema predictions")
         connection.execute(
             "create table journeys.attempt_measures as select journey || row_number() over () as attempt_id, *, "
             "null::double as satisfaction_rate, null::bigint as first_day_touch_count from "
             f"({' union all '.join(rows)})"
+        )
+        # Everybody in a segment is in it from the Monday on which the attempt's week begins.
+        connection.execute(
+            "create table journeys.attempt_spans as select attempt_id, attempt_id as person_id, journey, "
+            "week_start_date::timestamp as started_at from journeys.attempt_measures"
+        )
+        prepare_tables(connection)
+        connection.execute(
+            "insert into predictions.segments values ('S1', 'one', 'First.', '1'), ('S2', 'two', 'Second.', '1')"
+        )
+        connection.execute(
+            "insert into predictions.segment_history select attempt_id, segment, week_start_date, null "
+            "from journeys.attempt_measures where segment is not null"
         )
         connection.execute(
             "create table journeys.journey_weeks as select distinct journey, week_start_date, "
@@ -68,7 +93,7 @@ def health(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnectio
         connection.execute(
             f"create table staging.health_weights as from read_csv('{DBT_DIR / 'seeds' / 'health_weights.csv'}')"
         )
-    models = ["weekly_conversion", "weekly_measures", "health_components", "journey_health_scores"]
+    models = ["attempt_segments", "weekly_conversion", "weekly_measures", "health_components", "journey_health_scores"]
     done = subprocess.run(
         [
             Path(sys.executable).with_name("dbt"),
@@ -93,26 +118,34 @@ def health(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnectio
     return duckdb.connect(str(path), read_only=True)
 
 
-def conversion(health: duckdb.DuckDBPyConnection, journey: str, channel: str) -> tuple:
+def conversion(health: duckdb.DuckDBPyConnection, journey: str, channel: str, segment: str = "all") -> tuple:
     return health.execute(
-        "select effective_count, value, shrunk_value, reference, score from journeys.health_components "
-        "where component = 'conversion' and week_start_date = '2026-01-12' and journey = ? and channel = ?",
-        [journey, channel],
+        "select effective_count, value, shrunk_value, reference, score from published.health_components "
+        "where component = 'conversion' and week_start_date = '2026-01-12' and journey = ? and channel = ? "
+        "and segment = ?",
+        [journey, channel, segment],
     ).fetchall()[0]
 
 
-def week(health: duckdb.DuckDBPyConnection, journey: str, columns: str, day: str = "2026-01-12") -> tuple:
+def week(
+    health: duckdb.DuckDBPyConnection,
+    journey: str,
+    columns: str,
+    day: str = "2026-01-12",
+    segment: str = "all",
+    channel: str = "all",
+) -> tuple:
     return health.execute(
         f"select {columns} from published.journey_health_scores "
-        "where journey = ? and week_start_date = ? and channel = 'all'",
-        [journey, day],
+        "where journey = ? and week_start_date = ? and segment = ? and channel = ?",
+        [journey, day, segment, channel],
     ).fetchall()[0]
 
 
 def test_open_attempts_count_as_long_as_they_were_watched(health: duckdb.DuckDBPyConnection) -> None:
     rate, variance, entered, still_open = health.execute(
-        "select conversion_rate, conversion_variance, entered_count, open_count from journeys.weekly_conversion "
-        "where journey = 'few' and week_start_date = '2026-01-12' and channel = 'all'"
+        "select conversion_rate, conversion_variance, entered_count, open_count from published.weekly_conversion "
+        "where journey = 'few' and week_start_date = '2026-01-12' and segment = 'all' and channel = 'all'"
     ).fetchall()[0]
     assert rate == pytest.approx(1 / 8)
     assert variance == pytest.approx(1 / 8 * 7 / 8 / 8)
@@ -135,6 +168,58 @@ def test_channel_is_drawn_to_the_movement_of_its_journey(health: duckdb.DuckDBPy
     assert shrunk == pytest.approx((8 / 8 + 20 * 11 / 28) / 28)
     odds = shrunk / (1 - shrunk)
     assert score == pytest.approx(100 * 3 * odds**1.5 / (1 + 3 * odds**1.5))
+
+
+def test_channel_of_a_segment_is_drawn_to_its_segment_and_that_to_the_journey(
+    health: duckdb.DuckDBPyConnection,
+) -> None:
+    # The journey: 5 of 16 against a half, (5 + 20 * 1/2) / 36. The segment: 1 of 8 against the 5/12 that makes of its
+    # own half, (1 + 20 * 5/12) / 28 = 1/3. Its direct visitors are the same 8, against the 1/3.
+    assert conversion(health, "split", "all")[2] == pytest.approx(5 / 12)
+    assert conversion(health, "split", "all", "S1")[:4] == pytest.approx((8, 1 / 8, 1 / 3, 1 / 2))
+    *found, score = conversion(health, "split", "direct", "S1")
+    shrunk, reference = 23 / 84, (10 + 20 * 1 / 2) / 40
+    assert found == pytest.approx([8, 1 / 8, shrunk, reference])
+    odds = shrunk / (1 - shrunk)
+    assert score == pytest.approx(100 * 3 * odds**1.5 / (1 + 3 * odds**1.5))
+    # Twenty of 28 parts are the segment's movement, so its error is in it too.
+    of_segment = 1 / (28 * 1 / 3 * 2 / 3) + 1 / (50 * 0.5 * 0.5)
+    own = 1 / (28 * shrunk * (1 - shrunk)) + 1 / (40 * 0.5 * 0.5)
+    error = 0.5 / 0.7 * 1.5 * score * (1 - score / 100) * math.sqrt(own + (20 / 28) ** 2 * of_segment)
+    health_score, low, high = week(
+        health, "split", "health_score, health_low, health_high", segment="S1", channel="direct"
+    )
+    assert health_score == pytest.approx((0.5 * score + 0.2 * 75) / 0.7, abs=1e-4)
+    assert (low, high) == pytest.approx(
+        (max(0, health_score - Z * error), min(100, health_score + Z * error)), abs=1e-3
+    )
+
+
+def test_segments_and_channels_come_with_all_their_margins(health: duckdb.DuckDBPyConnection) -> None:
+    assert health.execute(
+        "select segment, channel, entered_count from published.journey_health_scores "
+        "where journey = 'split' and week_start_date = '2026-01-12' order by all"
+    ).fetchall() == [
+        ("S1", "all", 8),
+        ("S1", "direct", 8),
+        ("S2", "all", 8),
+        ("S2", "direct", 4),
+        ("S2", "email", 4),
+        ("all", "all", 16),
+        ("all", "direct", 12),
+        ("all", "email", 4),
+    ]
+
+
+def test_few_attempts_of_a_segment_have_no_status(health: duckdb.DuckDBPyConnection) -> None:
+    low, high, status, reason = week(
+        health, "split", "health_low, health_high, status, reason", segment="S2", channel="direct"
+    )
+    # Drawn to its parents it looks certain enough; but four attempts say little of their own.
+    assert high - low < 2 * 40
+    assert status is None
+    assert reason.startswith("too uncertain to say: ") and reason.endswith(" (4 attempts)")
+    assert week(health, "split", "status", segment="S2") == ("healthy",)
 
 
 def test_ten_times_the_people_say_the_same_more_surely(health: duckdb.DuckDBPyConnection) -> None:

@@ -27,6 +27,7 @@ def test_catalogue_from_manifest_takes_words_and_grain_of_published_models(tmp_p
         "model.throughline.steps": node("steps", description="", config={"unique_key": ["attempt_id", "stage"]}),
         "model.throughline.days": node("days_v1", alias="days", description="One day.", config={"unique_key": "day"}),
         "model.throughline.events": node("events", schema="timeline", description="One event."),
+        "model.throughline.way": node("way", description="A step.", config={"materialized": "view"}),
         "test.throughline.unique": node("unique", resource_type="test"),
     }
     path = tmp_path / "manifest.json"

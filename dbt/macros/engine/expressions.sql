@@ -80,6 +80,10 @@
 {% macro has_prefix(value, prefix) %} starts_with({{ value }}, '{{ prefix }}') {% endmacro %}
 
 
+{# The value of a group's first row in the order of the columns, of those that have one; a window would sort them all. #}
+{% macro first_by(value, columns) %} arg_min({{ value }}, ({{ columns | join(", ") }})) {% endmacro %}
+
+
 {# `last_value` or `lag` of the values that are not null; the caller adds the window. #}
 {% macro last_known(value) %} last_value({{ value }} ignore nulls) {% endmacro %}
 

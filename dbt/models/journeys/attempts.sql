@@ -22,13 +22,8 @@ with
             attempt_id,
             count(*) as touch_count,
             max(stage_order) as last_stage_order,
-            max(case when position = 1 then channel end) as first_channel
-        from
-            (
-                select
-                    *, row_number() over (partition by attempt_id order by occurred_at, event_id) as position
-                from {{ ref("attempt_events") }}
-            ) as numbered
+            {{ first_by("channel", ["occurred_at", "event_id"]) }} as first_channel
+        from {{ ref("attempt_events") }}
         group by attempt_id
     ),
 

@@ -1,21 +1,26 @@
 with
-    weeks as (select * from {{ ref("weekly_conversion") }}),
-
     components as (select * from {{ ref("health_components") }}),
+
+    weeks as (
+        select distinct journey, week_start_date, segment, channel, entered_count, open_count, horizon_seconds
+        from components
+    ),
 
     scored as (
         select
             journey,
             week_start_date,
+            segment,
             channel,
-            sum(weight * score) / sum(weight) as health_score,
-            sqrt(sum(weight * weight * score_variance)) / sum(weight) as health_error,
+            {{ exact_sum("weight * score") }} / {{ exact_sum("weight") }} as health_score,
+            sqrt({{ exact_sum("weight * weight * score_variance") }})
+            / {{ exact_sum("weight") }} as health_error,
             max(case when component = 'conversion' then score end) as conversion_score,
             max(case when component = 'sentiment' then score end) as sentiment_score,
             max(case when component = 'engagement' then score end) as engagement_score,
             max(case when component = 'velocity' then score end) as velocity_score
         from components
-        group by journey, week_start_date, channel
+        group by journey, week_start_date, segment, channel
         having max(case when component = 'conversion' then 1 else 0 end) = 1
     ),
 
@@ -24,6 +29,7 @@ with
         select
             journey,
             week_start_date,
+            segment,
             channel,
             case
                 component
@@ -53,7 +59,7 @@ with
                     || ' h'
             end as words,
             row_number() over (
-                partition by journey, week_start_date, channel
+                partition by journey, week_start_date, segment, channel
                 order by
                     case when distance < 0 then 0 else 1 end,
                     case when distance < 0 then weight * (score - 75) else 0 end,
@@ -61,16 +67,18 @@ with
                     component
             ) as place
         from components
+        where component is not null
     ),
 
     joined as (
         select
             weeks.journey,
             weeks.week_start_date,
+            weeks.segment,
             weeks.channel,
             weeks.entered_count,
             weeks.open_count,
-            journey_weeks.horizon_seconds,
+            weeks.horizon_seconds,
             scored.health_score,
             scored.health_error,
             case
@@ -87,19 +95,17 @@ with
             scored.velocity_score,
             told.words
         from weeks
-        inner join
-            {{ ref("journey_weeks") }} as journey_weeks
-            on weeks.journey = journey_weeks.journey
-            and weeks.week_start_date = journey_weeks.week_start_date
         left join
             scored
             on weeks.journey = scored.journey
             and weeks.week_start_date = scored.week_start_date
+            and weeks.segment = scored.segment
             and weeks.channel = scored.channel
         left join
             told
             on weeks.journey = told.journey
             and weeks.week_start_date = told.week_start_date
+            and weeks.segment = told.segment
             and weeks.channel = told.channel
             and told.place = 1
     ),
@@ -109,17 +115,20 @@ with
         select
             joined.journey,
             joined.week_start_date,
+            joined.segment,
             joined.channel,
-            sum(before.health_score * before.entered_count) / sum(before.entered_count) as baseline_score
+            {{ exact_sum("before.health_score * before.entered_count") }}
+            / sum(before.entered_count) as baseline_score
         from joined
         inner join
             joined as before
             on joined.journey = before.journey
+            and joined.segment = before.segment
             and joined.channel = before.channel
             and before.week_start_date < joined.week_start_date
             and before.week_start_date >= joined.week_start_date - {{ var("health_baseline_weeks") * 7 }}
             and before.health_score is not null
-        group by joined.journey, joined.week_start_date, joined.channel
+        group by joined.journey, joined.week_start_date, joined.segment, joined.channel
     ),
 
     compared as (
@@ -127,12 +136,18 @@ with
             joined.*,
             case
                 when joined.health_score is not null then coalesce(baselines.baseline_score, 75.0)
-            end as baseline_score
+            end as baseline_score,
+            {# What a few attempts of a segment show is mostly what its parents show. #}
+            {{ z95() }} * joined.health_error <= {{ var("health_most_uncertainty") }}
+            and (
+                joined.segment = 'all' or joined.entered_count >= {{ var("health_min_segment_attempts") }}
+            ) as is_certain
         from joined
         left join
             baselines
             on joined.journey = baselines.journey
             and joined.week_start_date = baselines.week_start_date
+            and joined.segment = baselines.segment
             and joined.channel = baselines.channel
     ),
 
@@ -140,7 +155,7 @@ with
         select
             journey,
             week_start_date,
-            'all' as segment,
+            segment,
             channel,
             round(health_score, 4) as health_score,
             round(health_low, 4) as health_low,
@@ -153,7 +168,7 @@ with
             round(baseline_score, 4) as baseline_score,
             round(health_score - baseline_score, 4) as change_from_baseline,
             case
-                when health_score is null or {{ z95() }} * health_error > {{ var("health_most_uncertainty") }}
+                when health_score is null or not is_certain
                 then null
                 when health_score - baseline_score <= -10 and health_high < baseline_score
                 then 'degraded'
@@ -170,11 +185,7 @@ with
                 then
                     'no reference yet: fewer than {{ var("health_min_reference_attempts") }} attempts in the weeks before'
                 else
-                    case
-                        when {{ z95() }} * health_error > {{ var("health_most_uncertainty") }}
-                        then 'too uncertain to say: '
-                        else ''
-                    end
+                    case when not is_certain then 'too uncertain to say: ' else '' end
                     || words
                     || ' ('
                     || cast(entered_count as varchar)

@@ -7,26 +7,51 @@ with
 
     stages as (select journey, stage_order, stage from {{ ref("journey_stages") }}),
 
-    {# Each split comes with its margin: every attempt counts in its week and in `all`. #}
-    weekly as (
-        select *, cast(week_start_date as varchar) as week
+    segments as (select * from {{ ref("attempt_segments") }}),
+
+    timed as (
+        select
+            attempt_stages.*,
+            segments.assigned_segment,
+            {{
+                seconds_between(
+                    previous_known("attempt_stages.reached_at") ~ " over by_attempt",
+                    "attempt_stages.reached_at",
+                )
+            }} / 3600 as hours_from_previous
         from attempt_stages
-        union all
-        select *, 'all' as week
-        from attempt_stages
+        inner join segments on attempt_stages.attempt_id = segments.attempt_id
+        window by_attempt as (partition by attempt_stages.attempt_id order by attempt_stages.stage_order)
     ),
 
-    entered as (
-        select journey, week, min(week_start_date) as week_start_date, count(*) as entered_count
-        from
-            (
-                select journey, week_start_date, cast(week_start_date as varchar) as week
-                from attempts
+    {# Each split comes with its margins: every attempt counts in its week and in `all`, in its segment and in `all`. #}
+    {% set weeks = ["cast(week_start_date as varchar)", "'all'"] %}
+
+    weekly as (
+        {% for week in weeks %}
+            select *, {{ week }} as week, 'all' as segment
+            from timed
+            union all
+            select *, {{ week }} as week, assigned_segment as segment
+            from timed
+            where assigned_segment is not null
+            {% if not loop.last %}
                 union all
-                select journey, null, 'all'
-                from attempts
-            ) as counted
-        group by journey, week
+            {% endif %}
+        {% endfor %}
+    ),
+
+    {# Every attempt has reached the first stage. #}
+    entered as (
+        select
+            journey,
+            week,
+            segment,
+            min(case when week <> 'all' then week_start_date end) as week_start_date,
+            count(*) as entered_count
+        from weekly
+        where stage_order = 1
+        group by journey, week, segment
     ),
 
     conversion_values as (
@@ -37,19 +62,11 @@ with
         having count(distinct value_currency) = 1
     ),
 
-    timed as (
-        select
-            weekly.*,
-            {{ seconds_between(previous_known("reached_at") ~ " over by_attempt", "reached_at") }}
-            / 3600 as hours_from_previous
-        from weekly
-        window by_attempt as (partition by week, attempt_id order by stage_order)
-    ),
-
     counted as (
         select
             journey,
             week,
+            segment,
             stage_order,
             count(*) as reached_count,
             count(case when has_advanced then 1 end) as advanced_count,
@@ -59,9 +76,11 @@ with
             median(
                 case when hours_from_previous >= 0 then hours_from_previous end
             ) as median_hours_from_previous,
-            avg(satisfaction_rate) * 100 as satisfaction_score
-        from timed
-        group by journey, week, stage_order
+            {{ exact_sum("satisfaction_rate") }}
+            / nullif(count(satisfaction_rate), 0)
+            * 100 as satisfaction_score
+        from weekly
+        group by journey, week, segment, stage_order
     ),
 
     gridded as (
@@ -69,6 +88,7 @@ with
             entered.journey,
             entered.week,
             entered.week_start_date,
+            entered.segment,
             stages.stage_order,
             stages.stage,
             entered.entered_count,
@@ -84,6 +104,7 @@ with
             counted
             on entered.journey = counted.journey
             and entered.week = counted.week
+            and entered.segment = counted.segment
             and stages.stage_order = counted.stage_order
     ),
 
@@ -91,7 +112,7 @@ with
         select
             *,
             lag(reached_count) over (
-                partition by journey, week order by stage_order
+                partition by journey, week, segment order by stage_order
             ) as previous_reached_count,
             {# Open attempts are in no denominator of a loss. #}
             advanced_count + lost_count as closed_count
@@ -103,7 +124,7 @@ with
             rated.journey,
             rated.week,
             rated.week_start_date,
-            'all' as segment,
+            rated.segment,
             rated.stage_order,
             rated.stage,
             rated.entered_count,

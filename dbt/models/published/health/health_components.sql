@@ -1,22 +1,24 @@
 {#
     Each component of a week against its reference, the weeks before it: the distance on the logit scale for
     shares, on the log scale for amounts; positive is better. A small group is drawn to what its parent's
-    movement would make of its own reference: a channel to the journey, the journey to no movement.
+    movement would make of its own reference: a channel of a segment to the segment, a segment or a channel to
+    the journey, the journey to no movement.
 #}
 with
     conversions as (select * from {{ ref("weekly_conversion") }}),
 
     sums as (select * from {{ ref("weekly_measures") }}),
 
-    weeks as (
+    all_weeks as (
         select conversions.*, journey_weeks.horizon_seconds
         from conversions
         inner join
             {{ ref("journey_weeks") }} as journey_weeks
             on conversions.journey = journey_weeks.journey
             and conversions.week_start_date = journey_weeks.week_start_date
-        where journey_weeks.horizon_seconds is not null
     ),
+
+    weeks as (select * from all_weeks where horizon_seconds is not null),
 
     {% set components = ["conversion", "sentiment", "engagement", "velocity"] %}
     {% set shares = ["conversion", "sentiment"] %}
@@ -26,6 +28,7 @@ with
         select
             weeks.journey,
             weeks.week_start_date,
+            weeks.segment,
             weeks.channel,
             {% for component in components %}
                 coalesce(sum(before.{{ component }}_n), 0) as {{ component }}_n,
@@ -39,11 +42,12 @@ with
         left join
             sums as before
             on weeks.journey = before.journey
+            and weeks.segment = before.segment
             and weeks.channel = before.channel
             and weeks.horizon_seconds = before.horizon_seconds
             and before.week_start_date < weeks.week_start_date
             and before.week_start_date >= weeks.week_start_date - {{ var("health_reference_weeks") * 7 }}
-        group by weeks.journey, weeks.week_start_date, weeks.channel
+        group by weeks.journey, weeks.week_start_date, weeks.segment, weeks.channel
     ),
 
     observed as (
@@ -51,6 +55,7 @@ with
             select
                 weeks.journey,
                 weeks.week_start_date,
+                weeks.segment,
                 weeks.channel,
                 '{{ component }}' as component,
                 {% if component == "conversion" %}
@@ -80,11 +85,13 @@ with
                 referenced
                 on weeks.journey = referenced.journey
                 and weeks.week_start_date = referenced.week_start_date
+                and weeks.segment = referenced.segment
                 and weeks.channel = referenced.channel
             inner join
                 sums as own
                 on weeks.journey = own.journey
                 and weeks.week_start_date = own.week_start_date
+                and weeks.segment = own.segment
                 and weeks.channel = own.channel
                 and weeks.horizon_seconds = own.horizon_seconds
             {% if not loop.last %}
@@ -95,33 +102,21 @@ with
 
     journey_wide as (
         select
-            journey,
-            week_start_date,
-            component,
+            *,
             case
                 when is_share
                 then (reference_sum + 0.5) / (reference_n + 1)
                 else reference_sum / nullif(reference_n, 0)
             end as reference,
             (reference_square_sum - reference_sum * reference_sum / nullif(reference_n, 0))
-            / nullif(reference_n - 1, 0) as reference_variance,
-            value,
-            n,
-            reference_n
+            / nullif(reference_n - 1, 0) as reference_variance
         from observed
-        where channel = 'all'
+        where segment = 'all' and channel = 'all'
     ),
 
+    {# Without a reference of the journey's there is none for its parts. #}
     journey_moved as (
-        select
-            *,
-            case
-                when component in ('{{ shares | join("', '") }}')
-                then
-                    {{ logit("(coalesce(n * value, 0) + " ~ prior ~ " * reference) / (n + " ~ prior ~ ")") }}
-                    - {{ logit("reference") }}
-                else coalesce(n * (value - reference), 0) / (n + {{ prior }})
-            end as movement
+        select *, {{ movement(drawn("reference"), "reference") }} as movement
         from journey_wide
         where
             reference_n >= case
@@ -131,24 +126,19 @@ with
             end
     ),
 
+    {# The journey, its segments and its channels. #}
     placed as (
         select
-            observed.journey,
-            observed.week_start_date,
-            observed.channel,
-            observed.component,
-            observed.is_share,
-            observed.value,
-            observed.n,
-            observed.reference_n,
-            case when observed.channel = 'all' then 0 else journey_moved.movement end as parent_movement,
+            observed.*,
             journey_moved.reference_variance,
             case
-                when observed.channel = 'all'
+                when observed.segment = 'all' and observed.channel = 'all' then 0 else journey_moved.movement
+            end as parent_movement,
+            cast(0 as double) as parent_variance,
+            case
+                when observed.segment = 'all' and observed.channel = 'all'
                 then journey_moved.reference
-                else
-                    (coalesce(observed.reference_sum, 0) + {{ prior }} * journey_moved.reference)
-                    / (observed.reference_n + {{ prior }})
+                else {{ drawn_reference("journey_moved.reference") }}
             end as reference
         from observed
         inner join
@@ -156,73 +146,100 @@ with
             on observed.journey = journey_moved.journey
             and observed.week_start_date = journey_moved.week_start_date
             and observed.component = journey_moved.component
+        where observed.segment = 'all' or observed.channel = 'all'
     ),
 
-    expected as (
+    shrunk as (select *, {{ drawn(moved("reference", "parent_movement")) }} as shrunk_value from placed),
+
+    segments_moved as (
         select
             *,
-            case
-                when is_share
-                then 1 / (1 + exp(- ({{ logit("reference") }} + parent_movement)))
-                else reference + parent_movement
-            end as expected_value
-        from placed
+            {{ movement("shrunk_value", "reference") }} as movement,
+            {{ movement_variance("shrunk_value", "reference") }} as movement_variance
+        from shrunk
+        where segment <> 'all' and channel = 'all'
     ),
 
-    shrunk as (
-        select *, (coalesce(n * value, 0) + {{ prior }} * expected_value) / (n + {{ prior }}) as shrunk_value
-        from expected
+    {# The channels of segments. Their parents are small themselves, so the parents' own uncertainty counts. #}
+    placed_below as (
+        select
+            observed.*,
+            segments_moved.reference_variance,
+            segments_moved.movement as parent_movement,
+            segments_moved.movement_variance as parent_variance,
+            {{ drawn_reference("segments_moved.reference") }} as reference
+        from observed
+        inner join
+            segments_moved
+            on observed.journey = segments_moved.journey
+            and observed.week_start_date = segments_moved.week_start_date
+            and observed.segment = segments_moved.segment
+            and observed.component = segments_moved.component
+        where observed.channel <> 'all'
+    ),
+
+    shrunk_below as (
+        select *, {{ drawn(moved("reference", "parent_movement")) }} as shrunk_value from placed_below
+    ),
+
+    combined as (
+        select *
+        from shrunk
+        union all
+        select *
+        from shrunk_below
     ),
 
     weights as (select * from {{ ref("health_weights") }}),
 
     weighted as (
         select
-            shrunk.*,
+            combined.*,
             coalesce(own.weight, common.weight) as weight,
             coalesce(own.direction, common.direction) as direction
-        from shrunk
-        left join weights as own on shrunk.journey = own.journey and shrunk.component = own.component
-        left join weights as common on common.journey = '*' and shrunk.component = common.component
+        from combined
+        left join weights as own on combined.journey = own.journey and combined.component = own.component
+        left join weights as common on common.journey = '*' and combined.component = common.component
     ),
 
     distances as (
         select
             *,
-            direction * case
-                when is_share
-                then {{ logit("shrunk_value") }} - {{ logit("reference") }}
-                else shrunk_value - reference
-            end as distance,
-            case
-                when is_share
-                then
-                    1 / ((n + {{ prior }}) * shrunk_value * (1 - shrunk_value))
-                    + 1 / ((reference_n + {{ prior }}) * reference * (1 - reference))
-                else
-                    coalesce(reference_variance, 0) / (n + {{ prior }})
-                    + coalesce(reference_variance, 0) / (reference_n + {{ prior }})
-            end as distance_variance
+            direction * {{ movement("shrunk_value", "reference") }} as distance,
+            {{ movement_variance("shrunk_value", "reference") }}
+            + power({{ prior }} / (n + {{ prior }}), 2) * parent_variance as distance_variance
         from weighted
         where weight > 0 and n > 0
     ),
 
+    {# A week without a reference has one row, without a component: what reads this need not read the weeks again. #}
     final as (
         select
-            journey,
-            week_start_date,
-            channel,
-            component,
-            weight,
-            n as effective_count,
-            value,
-            shrunk_value,
-            reference,
-            distance,
-            distance_variance,
-            {{ score("distance") }} as score,
-            power({{ score_slope(score("distance")) }}, 2) * distance_variance as score_variance
-        from distances
+            all_weeks.journey,
+            all_weeks.week_start_date,
+            all_weeks.segment,
+            all_weeks.channel,
+            all_weeks.entered_count,
+            all_weeks.open_count,
+            all_weeks.horizon_seconds,
+            distances.component,
+            distances.weight,
+            distances.n as effective_count,
+            distances.value,
+            distances.shrunk_value,
+            distances.reference,
+            distances.distance,
+            distances.distance_variance,
+            {{ score("distances.distance") }} as score,
+            power({{ score_slope(score("distances.distance")) }}, 2)
+            * distances.distance_variance as score_variance
+        from all_weeks
+        left join
+            distances
+            on all_weeks.journey = distances.journey
+            and all_weeks.week_start_date = distances.week_start_date
+            and all_weeks.segment = distances.segment
+            and all_weeks.channel = distances.channel
     )
 
 select *
