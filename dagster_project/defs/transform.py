@@ -184,23 +184,36 @@ def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:
 
 def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetKey, dict[str, Any]]:
     """Pictures of the tables that are best seen as one, and the list of what is wrong with the data."""
-    funnel, health, quality = (
-        dg.AssetKey(["published", table]) for table in ("journey_stages", "journey_health_scores", "data_quality")
+    funnel, health, quality, segments = (
+        dg.AssetKey(["published", table])
+        for table in ("journey_stages", "journey_health_scores", "data_quality", "customer_segments")
     )
-    if not {funnel, health, quality} & wanted:
+    if not {funnel, health, quality, segments} & wanted:
         return {}
     from dagster_project.publishing.pictures import (
         as_markdown,
         draw_arrivals,
         draw_funnels,
         draw_health,
+        draw_health_by_segment,
+        draw_segments,
         list_problems,
     )
 
     with open_warehouse(settings, read_only=True) as connection:
         told: dict[dg.AssetKey, dict[str, Callable[[], str]]] = {
             funnel: {"funnel": lambda: as_markdown(draw_funnels(connection), alt="Funnel per journey")},
-            health: {"trend": lambda: as_markdown(draw_health(connection), alt="Weekly health per journey")},
+            health: {
+                "trend": lambda: as_markdown(draw_health(connection), alt="Weekly health per journey"),
+                "by_segment": lambda: as_markdown(
+                    draw_health_by_segment(connection), alt="Health of the latest weeks per journey and segment"
+                ),
+            },
+            segments: {
+                "segments": lambda: as_markdown(
+                    draw_segments(connection), alt="Customers per segment, and the share of them that has bought"
+                )
+            },
             quality: {
                 "problems": lambda: list_problems(connection),
                 "arrivals": lambda: as_markdown(

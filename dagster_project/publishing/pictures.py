@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 from typing import TYPE_CHECKING
 
 import duckdb
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito's palette: told apart by the colour-blind, on light and dark ground.
 ACCENT, QUIET, ALARM = "#0072B2", "#999999", "#D55E00"
 WEEKS_SHOWN = 26
+SEGMENT_WEEKS_SHOWN = 13
 PROBLEMS_SHOWN = 40
-WIDTH_INCHES, ROW_INCHES, ARRIVAL_INCHES = 8.0, 2.2, 0.75
+WIDTH_INCHES, ROW_INCHES, ARRIVAL_INCHES, CELL_INCHES, SEGMENT_INCHES = 8.0, 2.2, 0.75, 0.7, 0.6
+
+_NO_SEGMENTS = "There are no segments yet."
 
 _FUNNELS = """
     select journey, stage_order, stage, reached_count, shared_rate
@@ -30,6 +36,24 @@ _HEALTH = """
     where segment = 'all' and channel = 'all' and health_score is not null
     qualify row_number() over (partition by journey order by week_start_date desc) <= ?
     order by journey, week_start_date
+"""
+_SEGMENT_HEALTH = """
+    select journey, segment, week_start_date, health_score, status
+    from published.journey_health_scores
+    where channel = 'all' and status is not null
+        and week_start_date > (select max(week_start_date) from published.journey_health_scores) - 7 * ?::integer
+    order by journey, segment, week_start_date
+"""
+_SEGMENT_NAMES = """
+    select segment, name from predictions.segments
+    union all
+    select 'unassigned', 'Unassigned' where exists (from predictions.segments)
+    order by segment = 'unassigned', length(segment), segment
+"""
+_SEGMENTS = """
+    select segment, name, customer_count, conversion_rate, conversion_low, conversion_high, value_amount, value_currency
+    from published.customer_segments
+    order by segment = 'unassigned', customer_count desc, segment
 """
 _PROBLEMS = """
     select subject, measure, bucket, value, unit, coalesce(detail, '')
@@ -115,6 +139,118 @@ def draw_health(connection: duckdb.DuckDBPyConnection) -> bytes:
     return _png(figure)
 
 
+def draw_health_by_segment(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Draw the latest weeks' health of every segment in every journey, against that of everybody.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.journey_health_scores`` and ``predictions.segments``.
+
+    Returns
+    -------
+    bytes
+        A PNG with a row per journey and a column per segment. Weeks that are too uncertain to say are left out of the
+        line; degraded ones are marked by colour and shape.
+    """
+    cells: dict[tuple[str, str], list[tuple[date, float, str]]] = {}
+    for journey, segment, *week in connection.execute(_SEGMENT_HEALTH, [SEGMENT_WEEKS_SHOWN]).fetchall():
+        cells.setdefault((journey, segment), []).append(tuple(week))
+    segments = connection.execute(_SEGMENT_NAMES).fetchall()
+    journeys = sorted({journey for journey, _ in cells}) if segments else []
+    figure, [axis] = _figure(
+        min(len(journeys), 1), height=1.2 + CELL_INCHES * max(len(journeys), 1), nothing=_NO_SEGMENTS
+    )
+    if not journeys:
+        return _png(figure)
+    days = sorted({week for weeks in cells.values() for week, _, _ in weeks})
+    place = {day: 0.78 * position / max(len(days) - 1, 1) for position, day in enumerate(days)}
+    for row, journey in enumerate(journeys):
+        everybody = cells.get((journey, "all"), [])
+        for column, (segment, _) in enumerate(segments):
+            axis.plot(
+                [column + place[day] for day, _, _ in everybody],
+                [_height(score) - row for _, score, _ in everybody],
+                color=QUIET,
+                linewidth=0.8,
+            )
+            weeks = cells.get((journey, segment), [])
+            if not weeks:
+                axis.annotate("too few", (column, 0.1 - row), fontsize=6, color=QUIET)
+                continue
+            points = [(column + place[day], _height(score) - row) for day, score, _ in weeks]
+            axis.plot(*zip(*points, strict=True), color=ACCENT, linewidth=1.3, marker="o", markersize=1.5)
+            degraded = [point for point, week in zip(points, weeks, strict=True) if week[2] == "degraded"]
+            if degraded:
+                axis.scatter(*zip(*degraded, strict=True), color=ALARM, marker="v", s=16, zorder=3)
+            axis.annotate(
+                f"{weeks[-1][1]:.0f}", points[-1], (2, 0), textcoords="offset points", fontsize=6, va="center"
+            )
+    names = [textwrap.fill(name, max(10, 90 // len(segments))) for _, name in segments]
+    axis.set_xticks([column + 0.4 for column in range(len(segments))], names, fontsize=6)
+    axis.set_yticks([0.4 - row for row in range(len(journeys))], journeys, fontsize=7)
+    axis.set_xlim(-0.05, len(segments) + 0.05)
+    axis.set_ylim(0.9 - len(journeys), 1)
+    axis.tick_params(length=0)
+    _title(axis, f"Health by segment, weeks of {days[0]} to {days[-1]} (grey: everybody)")
+    return _png(figure)
+
+
+def _height(score: float) -> float:
+    """Where a score lies in its cell: what matters happens between 30 and 100."""
+    return max(score - 30, 0) / 90
+
+
+def draw_segments(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Draw how many customers each segment has, and how many of them have bought.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.customer_segments``.
+
+    Returns
+    -------
+    bytes
+        A PNG: sizes on the left, the share that has bought with its interval on the right.
+    """
+    segments = connection.execute(_SEGMENTS).fetchall()
+    figure, [left, right] = _figure(
+        min(len(segments), 1), columns=2, height=1.0 + SEGMENT_INCHES * max(len(segments), 1), nothing=_NO_SEGMENTS
+    )
+    if not segments:
+        return _png(figure)
+    figure.subplots_adjust(left=0.22)
+    whole = sum(count for _, _, count, *_ in segments) or 1
+    for place, (segment, _, count, rate, low, high, value, currency) in enumerate(segments):
+        colour = QUIET if segment == "unassigned" else ACCENT
+        left.barh(-place, count, color=colour, height=0.6)
+        left.annotate(f" {count:,} · {count / whole:.0%}", (count, -place), va="center", fontsize=8)
+        if rate is None:
+            continue
+        right.plot([low, high], [-place, -place], color=colour, linewidth=2, alpha=0.4)
+        right.scatter(rate, -place, color=colour, zorder=3)
+        worth = f"; {value:,.0f} {currency} each" if value is not None else ""
+        right.annotate(f" {rate:.0%}{worth}", (high, -place), va="center", fontsize=8)
+    left.set_yticks(
+        [-place for place in range(len(segments))], [textwrap.fill(row[1], 24) for row in segments], fontsize=7
+    )
+    left.set_xticks([])
+    left.set_xlim(0, 1.4 * max(row[2] for row in segments) or 1)
+    right.set_yticks([])
+    widest = max([row[5] or 0.0 for row in segments])
+    right.set_xlim(0, 1.6 * widest or 1)
+    right.set_xticks(ticks := [tick / 4 for tick in range(5) if tick / 4 <= widest], [f"{tick:.0%}" for tick in ticks])
+    right.tick_params(labelsize=6)
+    for axis in (left, right):
+        axis.set_ylim(-len(segments) + 0.4, 0.6)
+        axis.tick_params(axis="y", length=0)
+    left.spines["bottom"].set_visible(False)
+    _title(left, f"Customers in {len(segments) - 1} segments")
+    _title(right, "Have bought so far, and paid")
+    return _png(figure)
+
+
 def draw_arrivals(connection: duckdb.DuckDBPyConnection) -> bytes:
     """Draw what arrives in a week and how late it is known, one row per table of a source.
 
@@ -196,7 +332,9 @@ def as_markdown(picture: bytes, *, alt: str) -> str:
     return f"![{alt}](data:image/png;base64,{base64.b64encode(picture).decode()})"
 
 
-def _figure(rows: int, *, columns: int = 1, height: float | None = None) -> tuple[Figure, list[Axes]]:
+def _figure(
+    rows: int, *, columns: int = 1, height: float | None = None, nothing: str = "No journey has data yet."
+) -> tuple[Figure, list[Axes]]:
     """Open a figure with axes row by row; without rows it says that there is nothing."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -213,7 +351,7 @@ def _figure(rows: int, *, columns: int = 1, height: float | None = None) -> tupl
         axis.spines[["top", "right", "left"]].set_visible(False)
         if not rows:
             axis.set_axis_off()
-            axis.annotate("No journey has data yet.", (0.5, 0.5), ha="center", color=QUIET)
+            axis.annotate(nothing, (0.5, 0.5), ha="center", color=QUIET)
     return figure, axes
 
 

@@ -14,6 +14,8 @@ from dagster_project.publishing.pictures import (
     draw_arrivals,
     draw_funnels,
     draw_health,
+    draw_health_by_segment,
+    draw_segments,
     list_problems,
 )
 
@@ -56,6 +58,47 @@ def connection() -> duckdb.DuckDBPyConnection:
 
 
 @pytest.fixture
+def segments(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Two segments, the second too small for a status in any week."""
+    connection.execute("create schema predictions")
+    connection.execute(
+        "create table predictions.segments as from (values ('S1', 'planners'), ('S2', 'few')) as s(segment, name)"
+    )
+    for segment, status in (("S1", "degraded"), ("S2", None), ("unassigned", "healthy")):
+        connection.execute(
+            "insert into published.journey_health_scores values ('trial', '2026-10-05', ?, 'all', 52, 40, 60, ?)",
+            [segment, status],
+        )
+    connection.execute(
+        """
+        create table published.customer_segments (
+            segment varchar, name varchar, customer_count bigint, conversion_rate double, conversion_low double,
+            conversion_high double, value_amount decimal(18, 2), value_currency varchar
+        );
+        insert into published.customer_segments values
+            ('S1', 'planners', 30, 0.5, 0.332, 0.668, 12.5, 'USD'),
+            ('S2', 'few', 0, null, null, null, null, null),
+            ('unassigned', 'Unassigned', 90, 0.0, 0.0, 0.041, null, null)
+        """
+    )
+    return connection
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Words written while drawing."""
+    found: list[str] = []
+    original = Axes.annotate
+
+    def heard(self: Axes, text: str, *args: object, **options: object) -> object:
+        found.append(text)
+        return original(self, text, *args, **options)
+
+    monkeypatch.setattr(Axes, "annotate", heard)
+    return found
+
+
+@pytest.fixture
 def titles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Titles set while drawing."""
     found: list[str] = []
@@ -79,6 +122,26 @@ def test_a_trend_says_the_last_score_and_the_degraded_weeks(
 ) -> None:
     assert draw_health(connection).startswith(PNG)
     assert titles == ["trial: health 70 in the week of 2026-10-05, 1 degraded week"]
+
+
+def test_health_of_a_segment_stands_beside_everybodys(
+    segments: duckdb.DuckDBPyConnection, said: list[str], titles: list[str]
+) -> None:
+    assert draw_health_by_segment(segments).startswith(PNG)
+    assert titles == ["Health by segment, weeks of 2026-07-13 to 2026-10-05 (grey: everybody)"]
+    assert said == ["52", "too few", "52"]
+
+
+def test_segments_tell_their_size_and_what_came_of_them(segments: duckdb.DuckDBPyConnection, said: list[str]) -> None:
+    assert draw_segments(segments).startswith(PNG)
+    assert said == [" 30 · 25%", " 50%; 12 USD each", " 0 · 0%", " 90 · 75%", " 0%"]
+
+
+def test_without_segments_their_pictures_say_so(segments: duckdb.DuckDBPyConnection, said: list[str]) -> None:
+    segments.execute("delete from predictions.segments; delete from published.customer_segments")
+    assert draw_health_by_segment(segments).startswith(PNG)
+    assert draw_segments(segments).startswith(PNG)
+    assert said == ["There are no segments yet."] * 3
 
 
 def test_no_data_gives_a_picture_that_says_so(connection: duckdb.DuckDBPyConnection) -> None:
@@ -117,16 +180,7 @@ def test_problems_are_listed_with_their_finding(connection: duckdb.DuckDBPyConne
     assert list_problems(connection).startswith("Nothing to look at")
 
 
-def test_arrivals_say_how_much_and_how_late(
-    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said: list[str] = []
-    original = Axes.annotate
-    monkeypatch.setattr(
-        Axes,
-        "annotate",
-        lambda self, text, *args, **options: (said.append(text), original(self, text, *args, **options)),
-    )
+def test_arrivals_say_how_much_and_how_late(connection: duckdb.DuckDBPyConnection, said: list[str]) -> None:
     connection.execute(
         """
         create table published.data_quality as
