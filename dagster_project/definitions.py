@@ -3,9 +3,10 @@
 import dagster as dg
 
 from dagster_project.defs.checks import audit_asset
+from dagster_project.defs.expectations import landed_checks, published_checks
 from dagster_project.defs.identity import persons
 from dagster_project.defs.jobs import land_only, nightly, nightly_schedule
-from dagster_project.defs.landing import landing_assets
+from dagster_project.defs.landing import CONTRACTS, landing_assets
 from dagster_project.defs.night import Warehouse
 from dagster_project.defs.predictions import model_outputs
 from dagster_project.defs.publishing import current_asset, second_target
@@ -26,6 +27,7 @@ _audit = audit_asset(_built)
 
 defs = dg.Definitions(
     assets=[*_built, _audit, current_asset([*_built, _audit], manifest=MANIFEST), second_target],
+    asset_checks=[landed_checks(CONTRACTS), published_checks(published_tables.keys, manifest=MANIFEST)],
     resources={"warehouse": Warehouse()},
     jobs=[nightly, land_only],
     schedules=[nightly_schedule],

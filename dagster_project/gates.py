@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import duckdb
-from dagster import AssetCheckKey, AssetKey, DagsterEventType, DagsterInstance
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetCheckSeverity,
+    AssetKey,
+    DagsterEventType,
+    DagsterInstance,
+)
 
 from dagster_project.landing.contracts import TableContract
 
@@ -58,6 +65,35 @@ def planned_assets(instance: DagsterInstance, *, run_id: str) -> set[AssetKey]:
     return {
         record.dagster_event.asset_key for record in records if record.dagster_event and record.dagster_event.asset_key
     }
+
+
+def failed_checks(instance: DagsterInstance, *, run_id: str, besides: Iterable[Planned] = ()) -> list[str]:
+    """Blocking checks that a run has evaluated and that failed, by name.
+
+    Dagster keeps what depends on a checked asset from running; what a run leaves out, or what its own step
+    has built, it does not look behind.
+
+    Parameters
+    ----------
+    instance : DagsterInstance
+        Which recorded the run.
+    run_id : str
+        The run.
+    besides : iterable of AssetKey or AssetCheckKey
+        What is not asked for.
+    """
+    failed = set()
+    for record in instance.all_logs(run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION):
+        if record.dagster_event:
+            check = record.dagster_event.asset_check_evaluation_data
+            if is_blocking_failure(check) and check.asset_check_key not in set(besides):
+                failed.add(f"{check.asset_key.to_user_string()}: {check.check_name}")
+    return sorted(failed)
+
+
+def is_blocking_failure(check: AssetCheckEvaluation) -> bool:
+    """Whether a check has failed in a way that stops publishing."""
+    return not check.passed and bool(check.blocking) and check.severity == AssetCheckSeverity.ERROR
 
 
 def not_happened(

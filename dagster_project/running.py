@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterEvent, DagsterEventType
+from dagster import AssetCheckEvaluation, DagsterEvent, DagsterEventType
 
-from dagster_project.gates import not_happened
+from dagster_project.gates import is_blocking_failure, not_happened
 from dagster_project.instance import mark_dead_runs, open_instance
 from dagster_project.publishing.alerts import latest_alerts, write_alert
 from dagster_project.settings import Settings
@@ -86,7 +86,7 @@ def run_job(settings: Settings, *, job: str = "nightly", as_of: str = "", tell: 
     is_success = result.success and missing is None
     reason = "" if is_success else (missing or failure_sentence(result.all_events))
     if not is_success:
-        alert_failure(settings, run_id=run_id, job=job, reason=reason)
+        alert_failure(settings, run_id=run_id, job=job, reason=reason, events=result.all_events)
     current = steps.metadata.get("published/current", {})
     return RunReport(
         run_id=run_id,
@@ -100,12 +100,7 @@ def run_job(settings: Settings, *, job: str = "nightly", as_of: str = "", tell: 
 
 def failure_sentence(events: list[DagsterEvent]) -> str:
     """Say in one sentence why a run failed: the checks that block, else the error that a person can mend."""
-    checks = [
-        event.asset_check_evaluation_data
-        for event in events
-        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION
-    ]
-    failed = [check for check in checks if not check.passed and check.severity.value == "ERROR" and check.blocking]
+    failed = _failed_checks(events)
     if failed:
         told = "; ".join(
             f"{check.asset_key.to_user_string()}: {check.check_name}"
@@ -130,6 +125,16 @@ def failure_sentence(events: list[DagsterEvent]) -> str:
     return "the run failed; its log in the UI says why."
 
 
+def _failed_checks(events: Sequence[DagsterEvent]) -> list[AssetCheckEvaluation]:
+    """Checks that failed and block."""
+    return [
+        event.asset_check_evaluation_data
+        for event in events
+        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION
+        and is_blocking_failure(event.asset_check_evaluation_data)
+    ]
+
+
 def _errors(event: DagsterEvent) -> Iterator[Any]:
     """The error of an event and what caused it, outermost first."""
     data = event.event_specific_data
@@ -139,15 +144,25 @@ def _errors(event: DagsterEvent) -> Iterator[Any]:
         error = error.cause
 
 
-def alert_failure(settings: Settings, *, run_id: str, job: str, reason: str) -> None:
-    """Record once that a run failed and why.
+def alert_failure(
+    settings: Settings, *, run_id: str, job: str, reason: str, events: Sequence[DagsterEvent] = ()
+) -> None:
+    """Record once that a run failed and why, with every check that stopped it.
 
     Both the run's own process and the sensor that watches for failures come here.
     """
     if any(alert.run_id == run_id and alert.kind == "run_failed" for alert in latest_alerts(settings, limit=200)):
         return
+    checks = {
+        f"{check.asset_key.to_user_string()}: {check.check_name}": check.description or ""
+        for check in _failed_checks(events)
+    }
     write_alert(
-        settings, kind="run_failed", message=f"The run of {job} failed: {reason}", run_id=run_id, details={"job": job}
+        settings,
+        kind="run_failed",
+        message=f"The run of {job} failed: {reason}",
+        run_id=run_id,
+        details={"job": job, "checks": checks},
     )
 
 

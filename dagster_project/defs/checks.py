@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from dagster_project.defs.night import POOL, Warehouse
-from dagster_project.gates import not_happened
+from dagster_project.gates import failed_checks, not_happened
 from dagster_project.publishing.audit import find_personal_data
 from dagster_project.warehouse import open_warehouse
 
@@ -33,7 +33,8 @@ def audit_asset(built: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
                 PLAN.name,
                 asset=AUDIT,
                 blocking=True,
-                description="Every asset and check that this run planned was materialised and evaluated (gate G9).",
+                description="Every asset and check that this run planned was materialised and evaluated (gate G9), and "
+                "no blocking check failed.",
             ),
             dg.AssetCheckSpec(
                 PERSONAL.name,
@@ -50,6 +51,7 @@ def audit_asset(built: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
             run_id=context.run.run_id,
             besides=(AUDIT, CURRENT, POSTGRES, PLAN, PERSONAL, POSTGRES_IS_CURRENT),
         )
+        failed = failed_checks(context.instance, run_id=context.run.run_id)
         # A completed run passed this audit, so its rows need no second look.
         since = None if night.is_full_build else night.previous_loaded_at
         with open_warehouse(warehouse.settings, read_only=True) as connection:
@@ -59,9 +61,13 @@ def audit_asset(built: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
             check_results=[
                 dg.AssetCheckResult(
                     check_name=PLAN.name,
-                    passed=not assets and not checks,
-                    description=told_missing(assets, checks),
-                    metadata={"assets": "\n".join(assets) or "none", "checks": "\n".join(checks) or "none"},
+                    passed=not assets and not checks and not failed,
+                    description=told_missing(assets, checks) or told_failed(failed),
+                    metadata={
+                        "assets": "\n".join(assets) or "none",
+                        "checks": "\n".join(checks) or "none",
+                        "failed": "\n".join(failed) or "none",
+                    },
                 ),
                 dg.AssetCheckResult(
                     check_name=PERSONAL.name,
@@ -76,10 +82,11 @@ def audit_asset(built: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
 
 
 def _ends(built: Sequence[dg.AssetsDefinition]) -> list[dg.AssetKey]:
-    """Assets that no other reads: after all of them, everything has run."""
+    """Assets that no other reads, and all that will be published: after all of them, everything has run."""
     keys = {key for assets in built for key in assets.keys}
     read = {key for assets in built for deps in assets.asset_deps.values() for key in deps}
-    return sorted(keys - read)
+    # Every published table, so that the checks of one that another reads keep the audit waiting as well.
+    return sorted(keys - read | {key for key in keys if key.path[0] == "published"})
 
 
 def told_missing(assets: list[str], checks: list[str]) -> str | None:
@@ -88,3 +95,8 @@ def told_missing(assets: list[str], checks: list[str]) -> str | None:
         return None
     named = ", ".join([*assets, *checks][:10])
     return f"{len(assets)} assets were not materialised and {len(checks)} checks not evaluated: {named}."
+
+
+def told_failed(failed: list[str]) -> str | None:
+    """Say in one sentence which blocking checks failed."""
+    return f"{len(failed)} blocking checks failed: {', '.join(failed[:10])}." if failed else None

@@ -68,4 +68,4 @@ def failure_alert_sensor(context: dg.RunFailureSensorContext) -> None:
     """Write the alert, unless the run's own process has written it."""
     run = context.dagster_run
     events = [entry.dagster_event for entry in context.instance.all_logs(run.run_id) if entry.dagster_event]
-    alert_failure(load_settings(), run_id=run.run_id, job=run.job_name, reason=failure_sentence(events))
+    alert_failure(load_settings(), run_id=run.run_id, job=run.job_name, reason=failure_sentence(events), events=events)

@@ -29,6 +29,9 @@ OPS_TABLES = {
     "runs": """
         run_id varchar, as_of timestamp, loaded_until timestamp, project_hash varchar, started_at timestamp,
         completed_at timestamp, status varchar""",
+    "validations": """
+        place varchar, table_name varchar, suite varchar, validated_until timestamp, fingerprint varchar,
+        validated_at timestamp""",
 }
 VAULT_TABLES = {
     "texts": """

@@ -581,6 +581,9 @@ def _times(contract: TableContract) -> tuple[str, str]:
                 when available_at is null then {unknown}
                 when _occurred_at < timestamp '{EARLIEST_EVENT}'
                     then '{name}: ' || {told} || ' is before the year 2000'
+                when available_at < timestamp '{EARLIEST_EVENT}'
+                    then 'the row says it became known on ' || strftime(available_at, '%Y-%m-%d')
+                        || ', before the year 2000'
                 when _occurred_at > least(available_at, {now}) + interval 1 day
                     then '{name}: ' || {told} || ' is more than a day after it can have been known'
                 when available_at > {now} + interval 2 day

@@ -266,6 +266,17 @@ def _bring_up_to_date(
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def fingerprints(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Fingerprint of every table of schema ``published``: of its columns and rows, whatever their order.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        The warehouse.
+    """
+    return {table.name: table.fingerprint for table in _read_tables(connection, catalogue={})}
+
+
 def _read_tables(connection: duckdb.DuckDBPyConnection, *, catalogue: Catalogue) -> list[_Table]:
     """Describe and fingerprint every table of schema ``published`` in order of their names; views are only steps."""
     found: dict[str, list[tuple[str, str]]] = {}

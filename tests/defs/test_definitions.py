@@ -111,7 +111,10 @@ def test_staging_runs_before_persons_and_persons_before_the_timeline() -> None:
     order = [node.name for node in defs.resolve_job_def("nightly").nodes_in_topological_order]
     assert order.index("staging_and_links") < order.index("persons") < order.index("timeline_and_journeys")
     assert order.index("timeline__message_signals") < order.index("timeline_and_journeys")
-    assert order[-4:] == ["published_tables", "published__audit", "published__current", "published__postgres"]
+    ends = ["published_tables", "published_rows", "published__audit", "published__current", "published__postgres"]
+    assert order[-5:] == ends
+    landed = max(order.index(name) for name in order if name.startswith("raw__"))
+    assert landed < order.index("landed_rows") < order.index("staging_and_links")
 
 
 def test_land_only_builds_raw_alone() -> None:

@@ -1,0 +1,235 @@
+"""What must be true of every published table before people read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from expectations.suites import (
+    Expectation,
+    Suite,
+    between,
+    given,
+    has_columns,
+    holds,
+    in_order,
+    money,
+    one_of,
+    unique,
+    within,
+)
+
+_TIERS = ["exact", "strong", "probable", "anonymous"]
+_STAGES_OF_LIFE = ["awareness", "consideration", "purchase", "retention", "advocacy"]
+_CONSENTS = ("has_analytics_consent", "has_marketing_consent", "has_personalisation_consent")
+
+
+def _a_monday(column: str) -> Expectation:
+    return one_of(column, [1], must="be a Monday", reads=f"isodow({column})")
+
+
+def _rates(*columns: str) -> list[Expectation]:
+    return [between(column, 0, 1) for column in columns]
+
+
+def _scores(*columns: str) -> list[Expectation]:
+    return [between(column, 0, 100) for column in columns]
+
+
+def _counts(*columns: str, least: int = 0) -> list[Expectation]:
+    return [*given(*columns), *(between(column, least) for column in columns)]
+
+
+def _none_above(part: str, whole: str) -> Expectation:
+    return holds([part, whole], f"{part} <= {whole}", must="be a part and its whole")
+
+
+# Per table: what its rows are grouped by in a frame (where it is large), and what is expected beside its
+# columns, which are those that are described, and its grain, which is given and unique.
+_RULES: Mapping[str, Sequence[Expectation]] = {
+    "journey_health_scores": [
+        _a_monday("week_start_date"),
+        *_scores("health_score", "health_low", "health_high", "baseline_score"),
+        *_scores("conversion_score", "sentiment_score", "engagement_score", "velocity_score"),
+        between("change_from_baseline", -100, 100),
+        *within("health_score", "health_low", "health_high"),
+        *_counts("entered_count"),
+        one_of("status", ["healthy", "watch", "degraded"]),
+        *given("health_score", when="status is not null", must="be given with status", needs=["status"]),
+        *given("reason"),
+    ],
+    "journey_attempts": [
+        *given("person_id", "journey", "started_at", "week_start_date", "status"),
+        _a_monday("week_start_date"),
+        one_of("status", ["converted", "lost", "open"]),
+        holds(
+            ["ended_at", "status"],
+            "(ended_at is null) = (status = 'open')",
+            must="agree: who is not open has ended",
+        ),
+        in_order("started_at", "ended_at"),
+        *_counts("touch_count"),
+        *money("value_amount", "value_currency"),
+        holds(
+            ["value_amount", "status"],
+            "value_amount is null or status = 'converted'",
+            must="agree: who has not converted has no value",
+        ),
+    ],
+    "journey_steps": [
+        *given("journey", "stage", "touchpoint", "entered_at", "left_at", "is_friction"),
+        *_counts("step_number", "stage_order", "touch_count", least=1),
+        in_order("entered_at", "left_at"),
+    ],
+    "journey_stages": [
+        *given("stage"),
+        between("stage_order", 1),
+        _a_monday("week_start_date"),
+        holds(
+            ["week", "week_start_date"],
+            "(week = 'all') = (week_start_date is null)",
+            must="agree: only all weeks together have no Monday",
+        ),
+        *_counts("entered_count", "reached_count", "advanced_count", "lost_count", "open_count"),
+        _none_above("reached_count", "entered_count"),
+        holds(
+            ["reached_count", "advanced_count", "lost_count", "open_count"],
+            "reached_count = advanced_count + lost_count + open_count",
+            must="add up: reached are advanced, lost and open",
+        ),
+        *_rates("shared_rate", "step_rate", "drop_off_rate", "drop_off_low", "drop_off_high"),
+        *within("drop_off_rate", "drop_off_low", "drop_off_high"),
+        between("median_hours_from_previous", 0),
+        between("satisfaction_score", 0, 100),
+        *money("value_at_risk_amount", "value_at_risk_currency"),
+    ],
+    "customer_timeline": [
+        *given("occurred_at", "source", "event", "channel", "traffic_class", *_CONSENTS),
+        one_of("identity_tier", _TIERS),
+        one_of("kind", ["touch", "milestone", "friction", "outcome", "system"]),
+        one_of("lifecycle_stage", _STAGES_OF_LIFE),
+        one_of("traffic_class", ["human", "bot", "ai_agent", "internal", "unknown"]),
+        between("sentiment", -1, 1),
+        *money("revenue_amount", "revenue_currency"),
+        holds(
+            ["person_id", "has_analytics_consent"],
+            "person_id is null or has_analytics_consent",
+            must="agree: without consent to analytics an event has no owner",
+        ),
+        holds(
+            ["person_id", "identity_tier"],
+            "(person_id is null) = (identity_tier is null)",
+            must="agree: an owner is known on some evidence",
+        ),
+    ],
+    "customers": [
+        *given("identity_tier", "first_seen_at", "last_seen_at", "lifecycle_stage", *_CONSENTS),
+        one_of("identity_tier", _TIERS),
+        one_of("lifecycle_stage", [*_STAGES_OF_LIFE, "lost", "unknown"]),
+        in_order("first_seen_at", "last_seen_at"),
+        holds(
+            ["lost_at", "lifecycle_stage"],
+            "(lost_at is not null) = (lifecycle_stage = 'lost')",
+            must="agree: who is lost has left",
+        ),
+        holds(["segment"], "segment <> 'all'", must="be a segment: all is none"),
+    ],
+    "customer_scores": [
+        *given("probability", "decile", "model_version", "snapshot_date"),
+        between("probability", 0, 1),
+        between("decile", 1, 10),
+    ],
+    "customer_segments": [
+        *given("name", "description"),
+        holds(["segment"], "segment <> 'all'", must="be a segment: all is none"),
+        *_counts("customer_count", "converted_count"),
+        _none_above("converted_count", "customer_count"),
+        *_rates("conversion_rate", "conversion_low", "conversion_high"),
+        *within("conversion_rate", "conversion_low", "conversion_high"),
+        *money("value_amount", "value_currency"),
+    ],
+    "model_cards": [
+        *given("kind", "is_champion", "trained_as_of", "data_version", "artifact_sha256"),
+        one_of("kind", ["propensity", "segments"]),
+        one_of("artifact_sha256", [64], must="be a SHA-256", reads="length(artifact_sha256)"),
+        between("row_count", 0),
+        between("positive_count", 0),
+        between("holdout_row_count", 0),
+        between("holdout_positive_count", 0),
+        _none_above("positive_count", "row_count"),
+        _none_above("holdout_positive_count", "holdout_row_count"),
+        *_rates("auc", "auc_low", "auc_high", "pr_auc", "brier", "threshold"),
+        *_rates("precision_at_threshold", "recall_at_threshold"),
+        between("log_loss", 0),
+        between("drift_psi", 0),
+        _none_above("auc_low", "auc_high"),
+        _none_above("calibration_slope_low", "calibration_slope_high"),
+        between("calibration_slope"),
+        between("calibration_intercept"),
+        in_order("training_from", "training_to"),
+        in_order("holdout_from", "holdout_to"),
+        in_order("training_to", "holdout_from"),
+    ],
+    "model_diagnostics": [
+        *given("bucket_order"),
+        one_of("measure", ["calibration", "fairness", "drift", "importance", "segment_count"]),
+        between("bucket_order", 0),
+        between("expected"),
+        between("observed"),
+        between("row_count", 0),
+        _none_above("low", "high"),
+    ],
+    "data_quality": [
+        *given("topic", "bucket_order", "unit", "is_problem"),
+        one_of("subject_type", ["table", "stage"]),
+        one_of("topic", ["arrival", "lateness", "freshness", "refused", "dropped", "coverage"]),
+        one_of("unit", ["rows", "events", "files", "hours", "days", "sources"]),
+        between("bucket_order", 0),
+        between("value", 0),
+        *_rates("share_rate"),
+        in_order("from_date", "to_date"),
+    ],
+}
+
+# Tables with a row per event or step: grouped by what pins a fault down to some thousand rows. The others are
+# grouped by their grain, so that every row is looked at by itself.
+_PER: Mapping[str, tuple[str, ...]] = {
+    "journey_attempts": ("journey", "week_start_date"),
+    "journey_steps": ("journey", "cast(entered_at as date)"),
+    "customer_timeline": ("cast(occurred_at as date)",),
+}
+
+
+def has_rules(table: str) -> bool:
+    """Whether more is expected of a table than its columns and its grain."""
+    return table in _RULES
+
+
+def published_suite(table: str, *, columns: Sequence[str], grain: Sequence[str]) -> Suite:
+    """Make the suite of a published table.
+
+    Parameters
+    ----------
+    table : str
+        Its name.
+    columns : sequence of str
+        The columns that are described.
+    grain : sequence of str
+        What one row is about.
+
+    Returns
+    -------
+    Suite
+        Without what would speak of columns that are not described: that those are there is expected anyway.
+    """
+    expectations = [has_columns(columns, exactly=True), *given(*grain)]
+    if grain:
+        expectations.append(unique(grain))
+    expectations += [e for e in _RULES.get(table, []) if set(e.needs) <= set(columns)]
+    return Suite(
+        place="published",
+        table=table,
+        expectations=tuple(expectations),
+        per=_PER.get(table, tuple(f'"{column}"' for column in grain)),
+        mend=f"find what made published.{table} so, upstream or in its model, and run again; if the table is right, "
+        "correct expectations/published.py",
+    )
