@@ -5,10 +5,10 @@ import dagster as dg
 from dagster_project.defs.checks import audit_asset
 from dagster_project.defs.expectations import landed_checks, published_checks
 from dagster_project.defs.identity import persons
-from dagster_project.defs.jobs import land_only, nightly, nightly_schedule
+from dagster_project.defs.jobs import land_only, nightly, nightly_schedule, retrain
 from dagster_project.defs.landing import CONTRACTS, landing_assets
 from dagster_project.defs.night import Warehouse
-from dagster_project.defs.predictions import model_outputs
+from dagster_project.defs.predictions import predictions
 from dagster_project.defs.publishing import current_asset, second_target
 from dagster_project.defs.sensors import failure_alert_sensor, inbox_sensor, killed_run_sensor
 from dagster_project.defs.timeline import message_signals
@@ -20,7 +20,7 @@ _built = [
     persons,
     message_signals,
     timeline_and_journeys,
-    model_outputs,
+    predictions,
     published_tables,
 ]
 _audit = audit_asset(_built)
@@ -29,7 +29,7 @@ defs = dg.Definitions(
     assets=[*_built, _audit, current_asset([*_built, _audit], manifest=MANIFEST), second_target],
     asset_checks=[landed_checks(CONTRACTS), published_checks(published_tables.keys, manifest=MANIFEST)],
     resources={"warehouse": Warehouse()},
-    jobs=[nightly, land_only],
+    jobs=[nightly, land_only, retrain],
     schedules=[nightly_schedule],
     sensors=[inbox_sensor, killed_run_sensor, failure_alert_sensor],
     # One process writes the warehouse: steps run one after another in the run's own.

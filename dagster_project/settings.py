@@ -63,6 +63,16 @@ class Settings:
         return self.data / "vault.duckdb"
 
     @property
+    def mlflow_path(self) -> Path:
+        """Database of the models: runs, versions, aliases."""
+        return self.data / "mlflow.db"
+
+    @property
+    def models_path(self) -> Path:
+        """Folder of the models' files."""
+        return self.data / "models"
+
+    @property
     def published(self) -> Path:
         """Folder with ``versions/`` and the ``current`` link."""
         return self.data / "published"

@@ -17,6 +17,7 @@ from scipy.special import digamma, gammaln, logsumexp
 from sklearn.base import BaseEstimator
 from sklearn.metrics import adjusted_rand_score
 
+from ml.evaluation import Comparison, Z
 from ml.propensity import NotTrainable
 
 if TYPE_CHECKING:
@@ -94,7 +95,13 @@ class SegmentFit:
     left_out_count: int
 
 
-def fit(profiles: pa.Table, *, seed: int = 0, k_range: Sequence[int] = range(2, 11)) -> SegmentFit:
+def fit(
+    profiles: pa.Table,
+    *,
+    seed: int = 0,
+    k_range: Sequence[int] = range(2, 11),
+    vocabulary: LatentClasses | None = None,
+) -> SegmentFit:
     """Find the segments of people, and how many there are.
 
     For each number the integrated completed likelihood is taken (ICL: how well the segments foretell what people do,
@@ -116,6 +123,8 @@ def fit(profiles: pa.Table, *, seed: int = 0, k_range: Sequence[int] = range(2, 
         Of the halving.
     k_range : sequence of int
         Numbers of segments to choose from.
+    vocabulary : LatentClasses, optional
+        A model whose actions are told apart, so that both can be compared; else those that people do now.
 
     Returns
     -------
@@ -135,7 +144,7 @@ def fit(profiles: pa.Table, *, seed: int = 0, k_range: Sequence[int] = range(2, 
     data. Pacific Symposium on Biocomputing 7, 6–17.
     Hubert, L. & Arabie, P. (1985). Comparing partitions. Journal of Classification 2, 193–218.
     """
-    blocks, actions = _vocabulary(profiles)
+    blocks, actions = (vocabulary.blocks, vocabulary.actions) if vocabulary else _vocabulary(profiles)
     counts = np.concatenate([part for _, part in _count(profiles, blocks, actions)] or [np.empty((0, 0), np.int64)])
     everybody = len(counts)
     counts = counts[counts.sum(axis=1) >= MINIMUM_ACTIONS]
@@ -184,6 +193,42 @@ def assign(model: LatentClasses, profiles: pa.Table) -> pa.Table:
         found = [people.filter(pa.array(enough)), pa.array(chances.argmax(axis=1)), pa.array(chances.max(axis=1))]
         parts.append(pa.Table.from_arrays(found, schema=ASSIGNMENT))
     return pa.concat_tables(parts) if parts else ASSIGNMENT.empty_table()
+
+
+def unknown_share(model: LatentClasses, profiles: pa.Table) -> float:
+    """Give the share of what people do, in the blocks a model knows, that has no column of its own."""
+    known = set(zip(model.blocks, model.actions, strict=True))
+    blocks = {block for block, _ in known}
+    done = profiles.group_by(["block", "action"]).aggregate([("count", "sum")]).to_pylist()
+    inside = [row for row in done if row["block"] in blocks]
+    unknown = sum(row["count_sum"] for row in inside if (row["block"], row["action"]) not in known)
+    return float(unknown / max(sum(row["count_sum"] for row in inside), 1))
+
+
+def compare(champion: LatentClasses, challenger: LatentClasses, profiles: pa.Table) -> Comparison:
+    """Say whether a model foretells better than another what people do whom neither has seen, beyond noise.
+
+    Parameters
+    ----------
+    champion, challenger : LatentClasses
+        Of the same blocks and actions.
+    profiles : pyarrow.Table
+        ``person, block, action, count`` of people kept apart.
+
+    Returns
+    -------
+    Comparison
+        ``gain`` in log likelihood per person; the challenger is better only if the whole 95 % interval is above zero.
+    """
+    gains: list[Floats] = []
+    for _, counts in _count(profiles, champion.blocks, champion.actions):
+        enough = counts[counts.sum(axis=1) >= MINIMUM_ACTIONS]
+        gains.append(challenger.score_samples(enough) - champion.score_samples(enough))
+    gain = np.concatenate(gains or [np.empty(0)])
+    if len(gain) < 2:
+        return Comparison(is_better=False, gain=0.0, low=0.0, high=0.0)
+    mean, half = float(gain.mean()), Z * float(gain.std(ddof=1)) / float(np.sqrt(len(gain)))
+    return Comparison(is_better=mean - half > 0, gain=mean, low=mean - half, high=mean + half)
 
 
 def match(old: pa.Table, new: pa.Table, *, used: Sequence[str] = ()) -> dict[int, str]:
@@ -400,6 +445,11 @@ class LatentClasses(BaseEstimator):  # type: ignore[misc]
     def _probabilities(self, tally: _Tally) -> Floats:
         joint = tally.log_likelihood(self.means_, self.concentrations_) + np.log(self.weights_)
         return np.asarray(np.exp(joint - logsumexp(joint, axis=1, keepdims=True)))
+
+    def score_samples(self, counts: Integers) -> Floats:
+        """Give the log likelihood of each row of counts, without what is the same for every model."""
+        joint = self._tally(counts).log_likelihood(self.means_, self.concentrations_) + np.log(self.weights_)
+        return np.asarray(logsumexp(joint, axis=1))
 
     def predict(self, counts: Integers) -> Integers:
         """Give the likeliest segment for each row of counts."""

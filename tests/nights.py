@@ -24,6 +24,14 @@ PER_RUN = {"_file_id", "_loaded_at", "version_id"}
 PER_RUN_TABLES = {"timeline.affected_components", "identity.touched_identifiers"}
 
 
+def pin_models(of: Path, data: Path) -> None:
+    """Give a data folder the models of another, so that both predict alike: when a model learned makes a difference."""
+    data.mkdir(parents=True, exist_ok=True)
+    if (of / "mlflow.db").is_file():
+        shutil.copy2(of / "mlflow.db", data)
+        shutil.copytree(of / "models", data / "models")
+
+
 def live_through(exports: Path, folder: Path, days: list[str], **environment: str) -> None:
     """Give the exports night by night to a run each, in a child process.
 

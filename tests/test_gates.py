@@ -14,7 +14,7 @@ import pytest
 from dagster_project.demo.generate import DEFAULT_UNTIL, generate_demo
 from dagster_project.settings import DBT_DIR
 from tests.conftest import DEMO_DAYS, DEMO_UNTIL, Demo, environment_of, reference_data, throughline
-from tests.nights import PLACES, differences, live_through
+from tests.nights import PLACES, differences, live_through, pin_models
 from tests.story import Told
 
 # Eight nights of uneven length; the third ends the world that "as of" asks for.
@@ -60,6 +60,7 @@ def test_gates_of_the_night_notice_what_is_broken(told: Told, tmp_path: Path) ->
 def eight_nights(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert timedelta(days=60) < timedelta(days=DEMO_DAYS)
     folder = tmp_path_factory.mktemp("nights")
+    pin_models(demo.settings.data, folder / "data")
     live_through(demo.settings.inbox, folder, NIGHTS, THROUGHLINE_KEY_FILE=str(demo.settings.key_file))
     return folder
 
@@ -86,6 +87,7 @@ def test_run_as_of_a_day_equals_a_run_given_only_what_was_available_by_then(
     data = tmp_path / "data"
     shutil.copytree(demo.settings.data, data, symlinks=True)
     before = (data / "published" / "current").resolve()
+    pin_models(demo.settings.data, data / "as_of" / AS_OF)
     finished = throughline(
         "run", env=environment_of(demo.settings) | {"THROUGHLINE_DATA": str(data), "THROUGHLINE_AS_OF": AS_OF}
     )
@@ -133,6 +135,7 @@ def test_twelve_months_one_by_one_equal_all_at_once(tmp_path: Path) -> None:
     assert (ends[0], ends[-1], len(ends)) == ("2025-07-31", str(DEFAULT_UNTIL), 12)
     key = {"THROUGHLINE_KEY_FILE": str(tmp_path / "key")}
     live_through(tmp_path / "exports", tmp_path / "year", ends[-1:], **key)
+    pin_models(tmp_path / "year" / "data", tmp_path / "months" / "data")
     live_through(tmp_path / "exports", tmp_path / "months", ends, **key)
     name = f"{ends[-1]}.duckdb"
     assert differences(tmp_path / "year" / name, tmp_path / "months" / name) == {}

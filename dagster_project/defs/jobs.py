@@ -1,4 +1,4 @@
-"""When: the night and the landing alone."""
+"""When: the night, the landing alone, new models."""
 
 import dagster as dg
 
@@ -14,6 +14,14 @@ land_only = dg.define_asset_job(
     "land_only",
     selection=dg.AssetSelection.groups("raw"),
     description="Land new files and look at their checks; the next night builds on them.",
+)
+
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=dg.AssetSelection.groups("predictions"),
+    config={"ops": {"predictions": {"config": {"is_forced": True}}}},
+    description="Train every model now on what the last night built; one that is better beyond noise becomes champion. "
+    "The next night publishes what it says.",
 )
 
 # A schedule without partitions runs once for all the ticks it missed while the daemon was down.
