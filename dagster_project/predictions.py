@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dagster_project.failpoints import failpoint
 from dagster_project.night import Night
@@ -218,8 +217,8 @@ def _train_if_due(
     is_forced: bool,
 ) -> Told:
     """Train a model if it is due and promote it if it is better; what happened, in a sentence."""
-    from ml.registry import RegistryError
     from ml.propensity import NotTrainable
+    from ml.registry import RegistryError
 
     try:
         champion = _champion(registry, model)
@@ -372,7 +371,7 @@ def _asked_about(
     kinds = {name: "varchar" if kind == "VARCHAR" else "double" for name, kind in columns if name not in _KEYS}
     features = "".join(f", cast(people.{name} as {kind}) as {name}" for name, kind in kinds.items())
     wanted = "asked.is_tonight" if is_tonight else "not asked.is_tonight and asked.is_label_complete"
-    rows = connection.execute(
+    rows = connection.sql(
         f"""
         select
             asked.snapshot_date, asked.person_id, asked.identifier, asked.label,
@@ -382,7 +381,7 @@ def _asked_about(
         where asked.target = ? and {wanted}
         order by asked.snapshot_date, asked.person_id
         """,
-        [target.target],
+        params=[target.target],
     ).to_arrow_table()
     numeric = [name for name, kind in kinds.items() if kind == "double"]
     categorical = [name for name, kind in kinds.items() if kind == "varchar"]
@@ -729,7 +728,6 @@ def _sort_into_segments(connection: duckdb.DuckDBPyConnection, registry: Registr
         is_fine=True,
         sentence=f"segments: version {champion.version} sorted {people:,} people into {len(told)} segments.",
     )
-
 
 
 # --- what is said of the models -----------------------------------------------------------------

@@ -58,9 +58,7 @@ def predictions(
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
     """Train what is due, score people, sort them into segments."""
     with open_warehouse(warehouse.settings) as connection:
-        report = predict_tonight(
-            warehouse.settings, connection, night=warehouse.night, is_forced=config.is_forced
-        )
+        report = predict_tonight(warehouse.settings, connection, night=warehouse.night, is_forced=config.is_forced)
     told = {"model_versions": report.models, "scores": report.scores, "segments": report.segments}
     for table, key in _KEYS.items():
         yield dg.MaterializeResult(
