@@ -279,7 +279,8 @@ def fit_logistic(design: Floats, labels: NDArray[np.bool_]) -> Floats:
     for _ in range(100):
         fitted = chance(design @ weights)
         curvature = design.T @ (design * np.maximum(fitted * (1 - fitted), LEAST)[:, None])
-        step = np.linalg.solve(curvature, design.T @ (labels - fitted))
+        # Columns that say the same (chances all alike) leave it singular: the shortest step then.
+        step = np.linalg.lstsq(curvature, design.T @ (labels - fitted), rcond=None)[0]
         while (after := loss(weights + step)) > now and np.abs(step).max() > LEAST:
             step = step / 2
         weights, now = weights + step, after

@@ -30,7 +30,6 @@ CHAMPION = "champion"
 # What skops must rebuild beyond what it trusts by itself. Nothing here runs code of a file's choosing.
 TRUSTED = (
     "ml.segments.LatentClasses",
-    "ml.segments.LatentClasses",
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
