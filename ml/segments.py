@@ -64,7 +64,7 @@ WORDS = {
     "channel": ("comes by {}", "{} visitors", "from {}"),
     "device": ("is on {}", "{} visitors", "on {}"),
     "time of day": ("comes in the {}", "{} visitors", "in the {}"),
-    "contact": ("asks by {}", "{} contacts", "by {}"),
+    "contact": ("asks by {}", "{} contacts", "asking by {}"),
 }
 OTHER_WORDS = ("does {}", "{} people", "with {}")
 
@@ -706,8 +706,8 @@ class _Telling:
 
 
 def _tellings(model: LatentClasses, portraits: _Portraits) -> list[list[_Telling]]:
-    """For each segment what tells of it, the strongest first: its part of the divergence from everyone else."""
-    strength = portraits.own * np.log(portraits.own / portraits.others)
+    """For each segment what tells of it, the strongest first: that with the greatest difference of roots of shares."""
+    strength = np.sqrt(portraits.own) - np.sqrt(portraits.others)
     told = []
     for own, others, strong in zip(portraits.own, portraits.others, strength, strict=True):
         is_telling = (own >= NOTABLE_SHARE) & (own >= NOTABLE_LIFT * others)
