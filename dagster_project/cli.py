@@ -9,15 +9,18 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.settings import PROJECT_ROOT, Settings, load_settings, read_as_of
 
 UI_PORT = 3000
+MODELS_PORT = 5001
 LEAST_FREE_BYTES = 1_000_000_000
 
 
@@ -81,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     rollback = commands.add_parser("rollback", help="make an earlier published version current")
     rollback.add_argument("--to", metavar="VERSION", help="the version wanted (the one before)")
     rollback.set_defaults(command=_rollback)
+
+    models = commands.add_parser("models", help="the models: how good they are, which one scores and why")
+    models.add_argument("--all", action="store_true", help="every version, not only the latest and the one that scores")
+    models.add_argument("--ui", action="store_true", help="start MLflow's UI on this machine: runs, pictures, versions")
+    models.add_argument("--port", type=int, default=MODELS_PORT, help="where the UI starts (the next free one)")
+    models.set_defaults(command=_models)
 
     doctor = commands.add_parser("doctor", help="check everything a run needs")
     doctor.set_defaults(command=_doctor)
@@ -189,12 +198,15 @@ def _print_outcome(settings: Settings, *, path: Path, outcome: str) -> None:
 
     print()
     _print_health(path, settings=settings)
+    has_models = _print_models(path, settings=settings)
     print()
     print(outcome)
     print(f"Look at   {path / DATABASE_FILE}")
     print(f"          {path.parent.parent / 'current'} (always the current version)")
     print(f"          {path.parent.parent / 'current' / DICTIONARY_FILE} (what every table and column means)")
     print("          `make ui` for lineage, checks and pictures; `throughline status` for the ledger")
+    if has_models:
+        print("          `throughline models` for every version; `throughline models --ui` for MLflow")
 
 
 def _print_health(path: Path, *, settings: Settings) -> None:
@@ -225,6 +237,52 @@ def _print_health(path: Path, *, settings: Settings) -> None:
         shown = f"{score:.0f}" if score is not None else "-"
         interval = f"{low:.0f} to {high:.0f}" if score is not None else ""
         print(f"{journey:<26}{week!s:<13}{shown:>7}  {interval:<11}{status or '-':<10}{reason or ''}")
+
+
+def _print_models(path: Path, *, settings: Settings) -> bool:
+    """Print which models score and the segments; whether there is any model."""
+    from dagster_project.publishing.summaries import tell_models, tell_segments
+    from dagster_project.publishing.versions import read_version
+    from dagster_project.warehouse import open_database
+
+    version = read_version(path)
+    assert version is not None
+    # Scores of the night are as of the start of the day after it.
+    tonight = _local_date(version.as_of, timezone=settings.timezone) + timedelta(days=1)
+    told = _last_trainings(replace(settings, data=path.parents[2]))
+    with open_database(version.database_path) as connection:
+        models = tell_models(connection, tonight=tonight, told=told)
+        segments = tell_segments(connection)
+    for lines in (models, segments):
+        if lines:
+            print("\n" + "\n".join(lines))
+    return bool(models or segments)
+
+
+# Only what a champion does not stand for: the last training of a model without one, or after it.
+_TRAININGS = """
+    select trainings.model, arg_max(trainings.told, trainings.tried_as_of)
+    from ops.trainings as trainings
+    left join predictions.model_versions as champions
+        on trainings.model = champions.model and champions.is_champion
+    where champions.trained_as_of is null or trainings.tried_as_of > champions.trained_as_of
+    group by trainings.model
+    order by trainings.model
+"""
+
+
+def _last_trainings(settings: Settings) -> dict[str, str]:
+    """By model, what its last training said that did not end in the champion."""
+    from dagster_project.warehouse import open_warehouse
+
+    # Held by the next run already: what this one did is published all the same.
+    with suppress(ThroughlineError), open_warehouse(settings, read_only=True) as connection:
+        found = connection.execute(
+            "select schema_name || '.' || table_name from duckdb_tables() where database_name = current_database()"
+        ).fetchall()
+        if {("ops.trainings",), ("predictions.model_versions",)} <= set(found):
+            return dict(connection.execute(_TRAININGS).fetchall())
+    return {}
 
 
 def _local_date(instant: datetime, *, timezone: str) -> date:
@@ -357,6 +415,77 @@ def _rollback(chosen: argparse.Namespace) -> int:
         print(report.summary, file=sys.stdout if report.is_current else sys.stderr)
         return 0 if report.is_current else 1
     return 0
+
+
+# --- models -------------------------------------------------------------------------------------
+
+
+def _models(chosen: argparse.Namespace) -> int:
+    from dagster_project.publishing.summaries import tell_cards
+    from dagster_project.publishing.versions import current_version
+    from dagster_project.warehouse import open_database
+
+    settings = load_settings()
+    if chosen.ui:
+        return _models_ui(settings, port=chosen.port)
+    version = current_version(settings)
+    if version is None:
+        raise ThroughlineError(f"Nothing is published in {settings.published} yet; `throughline run` publishes.")
+    with open_database(version.database_path) as connection:
+        lines = tell_cards(connection, is_all=chosen.all)
+    if not lines:
+        print(f"There is no model yet in version {version.version_id}: a run trains one when enough people could act.")
+        return 0
+    print("\n".join(lines))
+    print(f"\nOf version {version.version_id}; `throughline models --ui` shows runs and pictures.")
+    return 0
+
+
+def _models_ui(settings: Settings, *, port: int) -> int:
+    """Run MLflow's UI until it is interrupted, and end everything that it has started."""
+    from dagster_project.instance import prepare_environment
+
+    prepare_environment()
+    database = (settings.data / "mlflow.db").resolve()
+    if not database.is_file():
+        raise ThroughlineError(f"There is no model in {database} yet; `throughline run` trains the first when it can.")
+    port = _free_port(port)
+    environment = os.environ | {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        # Or it starts eight more processes, for jobs that nobody here has.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", f"sqlite:///{database}"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    log = settings.data / "mlflow_ui.log"
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with log.open("w") as output:
+        # A group of its own: the server's workers end with it.
+        server = subprocess.Popen(
+            command, env=environment, cwd=settings.data, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            print(f"MLflow starts on http://127.0.0.1:{port} (only this machine can reach it); Ctrl-C ends it.")
+            print(f"It takes some ten seconds; its log is {log}.", flush=True)
+            server.wait()
+            raise ThroughlineError(f"MLflow ended by itself; the last lines of {log} say why.")
+        finally:
+            _end_group(server)
+
+
+def _end_group(leader: subprocess.Popen[bytes], *, patience: float = 10.0) -> None:
+    """End a process and all that it started: kindly first, then not."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        until = time.monotonic() + patience
+        try:
+            os.killpg(leader.pid, number)
+            while time.monotonic() < until:
+                leader.poll()
+                os.killpg(leader.pid, 0)
+                time.sleep(0.05)
+        except (ProcessLookupError, PermissionError):
+            return
 
 
 # --- doctor -------------------------------------------------------------------------------------

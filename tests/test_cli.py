@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from dagster_project.cli import main
+from dagster_project.cli import _end_group, _last_trainings, main
 from dagster_project.instance import QUIET
 from dagster_project.publishing.versions import current_version
-from dagster_project.settings import Settings
+from dagster_project.settings import PROJECT_ROOT, Settings
 from dagster_project.warehouse import open_warehouse
 from tests.conftest import Demo, environment_of, throughline
 
@@ -180,6 +186,170 @@ def test_a_run_turns_every_telemetry_off(here: Settings) -> None:
         assert not instance.nux_enabled
     config = yaml.safe_load((here.data / "dagster" / "dagster.yaml").read_text())
     assert config["telemetry"] == {"enabled": False}
-    import os
 
     assert {name: os.environ[name] for name in QUIET} == QUIET
+
+
+def test_models_before_anything_is_published_and_without_a_registry_are_one_sentence(here: Settings, capsys) -> None:
+    assert main(["models"]) == 1
+    assert "Nothing is published" in one_sentence(capsys.readouterr().err)
+    assert main(["models", "--ui"]) == 1
+    assert "There is no model" in one_sentence(capsys.readouterr().err)
+
+
+def test_models_tells_the_cards_of_the_published_version(demo: Demo, monkeypatch, capsys) -> None:
+    for name, value in environment_of(demo.settings).items():
+        monkeypatch.setenv(name, value)
+    version = current_version(demo.settings)
+    with duckdb.connect(str(version.database_path), read_only=True) as connection:
+        models = [name for (name,) in connection.execute("select distinct model from model_cards").fetchall()]
+    assert main(["models"]) == 0
+    printed = capsys.readouterr().out
+    assert version.version_id in printed
+    assert set(models) <= set(printed.splitlines())
+    assert models or "There is no model yet" in printed
+
+
+def test_a_training_is_told_where_it_did_not_end_in_the_champion(here: Settings) -> None:
+    assert _last_trainings(here) == {}
+    with open_warehouse(here) as connection:
+        connection.execute(
+            """
+            create table ops.trainings as
+            from (values
+                ('pays', timestamp '2026-06-01', 'Version 1 is the first.'),
+                ('pays', timestamp '2026-06-08', 'Version 2 took over.'),
+                ('cancels', timestamp '2026-06-01', 'Only 3 rows are positive.'),
+                ('cancels', timestamp '2026-06-08', 'Only 12 rows are positive.'),
+                ('upgrades', timestamp '2026-06-08', 'Version 2 is not better beyond noise.')
+            ) as trainings(model, tried_as_of, told);
+            """
+        )
+    assert _last_trainings(here) == {}
+    with open_warehouse(here) as connection:
+        connection.execute(
+            """
+            create or replace table predictions.model_versions as
+            from (values
+                ('pays', true, timestamp '2026-06-08'),
+                ('pays', false, timestamp '2026-06-01'),
+                ('upgrades', true, timestamp '2026-06-01')
+            ) as versions(model, is_champion, trained_as_of)
+            """
+        )
+    assert _last_trainings(here) == {
+        "cancels": "Only 12 rows are positive.",
+        "upgrades": "Version 2 is not better beyond noise.",
+    }
+    locker = "import duckdb, sys; connection = duckdb.connect(sys.argv[1]); print('locked', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", locker, str(here.warehouse_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout.readline() == b"locked\n"
+        assert _last_trainings(here) == {}
+        other.communicate(b"\n")
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; whoever inherited it may take a moment to notice."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+FAKE_MLFLOW = """
+import json, os, subprocess, sys, time
+from pathlib import Path
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+told = {"arguments": sys.argv[1:], "pids": [os.getpid(), child.pid], "environment": dict(os.environ)}
+Path("told.partial").write_text(json.dumps(told))
+Path("told.partial").rename("told.json")
+time.sleep(600)
+"""
+
+
+def test_models_ui_runs_mlflow_on_this_machine_alone_and_ends_all_of_it(here: Settings, tmp_path: Path) -> None:
+    (tmp_path / "stub" / "mlflow").mkdir(parents=True)
+    (tmp_path / "stub" / "mlflow" / "__init__.py").touch()
+    (tmp_path / "stub" / "mlflow" / "__main__.py").write_text(FAKE_MLFLOW)
+    here.data.mkdir(parents=True)
+    (here.data / "mlflow.db").touch()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        wanted = taken.getsockname()[1]
+        command = ["import sys; from dagster_project.cli import main; sys.exit(main())", "models", "--ui", "--port"]
+        process = subprocess.Popen(
+            [sys.executable, "-c", *command, str(wanted)],
+            env=os.environ | {"PYTHONPATH": f"{tmp_path / 'stub'}:{PROJECT_ROOT}"},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            told = here.data / "told.json"
+            until = time.monotonic() + 60
+            while not told.is_file() and time.monotonic() < until:
+                time.sleep(0.05)
+            process.terminate()
+            printed, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, error) == (0, "")
+    found = json.loads(told.read_text())
+    options = dict(zip(found["arguments"][1::2], found["arguments"][2::2], strict=True))
+    port = int(options.pop("--port"))
+    assert found["arguments"][0] == "ui" and port > wanted and f"http://127.0.0.1:{port} " in printed
+    assert options == {
+        "--backend-store-uri": f"sqlite:///{(here.data / 'mlflow.db').resolve()}",
+        "--host": "127.0.0.1",
+        "--workers": "1",
+    }
+    for name, value in {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}.items():
+        assert found["environment"][name] == value
+    for pid in found["pids"]:
+        assert is_gone(pid)
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' TERM; "])
+def test_a_group_is_ended_whether_its_leader_is_gone_or_its_members_will_not_go(trap: str) -> None:
+    script = f"{trap}sleep 600 & echo $!; exec 1>&-; exit 0"
+    leader = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True, text=True)
+    with leader:
+        child = int(leader.stdout.readline())
+        os.kill(child, 0)
+        _end_group(leader, patience=0.5)
+    assert is_gone(child)
+
+
+@pytest.mark.torture
+def test_models_ui_serves_mlflow_itself(here: Settings) -> None:
+    import urllib.request
+
+    here.data.mkdir(parents=True)
+    (here.data / "mlflow.db").touch()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from dagster_project.cli import main; sys.exit(main())", "models", "--ui"],
+        cwd=PROJECT_ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        address = process.stdout.readline().split()[3]
+        until, page = time.monotonic() + 120, b""
+        while not page and time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                page = urllib.request.urlopen(address, timeout=10).read()
+            time.sleep(0.5)
+        assert b"<title>MLflow</title>" in page
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+    with pytest.raises(OSError):
+        urllib.request.urlopen(address, timeout=5)

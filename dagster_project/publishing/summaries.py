@@ -1,0 +1,231 @@
+"""What a published version says of models, scores and segments, in lines for a terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import duckdb
+
+WIDTH = 100
+# Of the versions that are not the champion, the latest; a model trained every week has many.
+VERSIONS_SHOWN = 3
+_INDENT = 13
+_SHOWN = (
+    "model_version",
+    "auc",
+    "auc_low",
+    "auc_high",
+    "calibration_slope",
+    "calibration_slope_low",
+    "calibration_slope_high",
+)
+
+# Each column: its head, its width, how its cell is made from a row of `model_cards`.
+_CARD_COLUMNS = {
+    "propensity": (
+        ("rows", 10, lambda card: _count(card["row_count"])),
+        ("positives", 10, lambda card: _count(card["positive_count"])),
+        ("AUC", 6, lambda card: _number(card["auc"])),
+        ("95 %", 14, lambda card: _interval(card["auc_low"], card["auc_high"])),
+        ("PR-AUC", 8, lambda card: _number(card["pr_auc"])),
+        ("Brier", 7, lambda card: _number(card["brier"], digits=3)),
+        ("slope", 7, lambda card: _number(card["calibration_slope"])),
+        ("95 %", 14, lambda card: _interval(card["calibration_slope_low"], card["calibration_slope_high"])),
+    ),
+    "segments": (
+        ("people", 10, lambda card: _count(card["row_count"])),
+        ("segments", 11, lambda card: _count(card["segment_count"])),
+        ("stability", 11, lambda card: _number(card["segment_stability"])),
+    ),
+}
+
+
+def tell_cards(connection: duckdb.DuckDBPyConnection, *, is_all: bool = False) -> list[str]:
+    """Tell every model with its versions: what they learned from, how well they do, what became of them.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a published DuckDB file.
+    is_all : bool
+        All versions, not only the champion and the latest.
+
+    Returns
+    -------
+    list of str
+        Lines; none where there is no model.
+    """
+    lines: list[str] = []
+    for model, cards in _cards_by_model(connection).items():
+        shown = [card for number, card in enumerate(cards) if is_all or card["is_champion"] or number < VERSIONS_SHOWN]
+        columns = _CARD_COLUMNS["segments" if cards[0]["kind"] == "segments" else "propensity"]
+        lines += ["", model] if lines else [model]
+        lines.append(f"{'version':<13}{'trained':<11}" + _in_columns([head for head, _, _ in columns], columns))
+        for card in shown:
+            version = f"{card['model_version'] or '-'}{' champion' if card['is_champion'] else ''}"
+            cells = _in_columns([tell(card) for _, _, tell in columns], columns)
+            lines.append(f"{version:<13}{_day(card['trained_as_of']):<11}{cells}".rstrip())
+            for sentence in (_details(card), card["decision"] or ""):
+                told = sentence[:1].upper() + sentence[1:]
+                lines += textwrap.wrap(told, WIDTH, initial_indent=" " * _INDENT, subsequent_indent=" " * _INDENT)
+        if len(shown) < len(cards):
+            left = len(cards) - len(shown)
+            lines.append(
+                f"{' ' * _INDENT}and {left} earlier {'version' if left == 1 else 'versions'} (--all shows them)"
+            )
+    return lines
+
+
+def tell_models(
+    connection: duckdb.DuckDBPyConnection, *, tonight: date, told: Mapping[str, str] | None = None
+) -> list[str]:
+    """Tell which version of each model scores, how good it is, and whose scores are of when.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a published DuckDB file.
+    tonight : date
+        The snapshot date of scores made tonight.
+    told : mapping of str to str, optional
+        By model, the sentence about its last training; shown where it did not end in the champion.
+
+    Returns
+    -------
+    list of str
+        Lines; none where there is nothing to tell.
+    """
+    notes = dict(told or {})
+    scored = {
+        target: (snapshot, people)
+        for target, snapshot, people in _read(
+            connection,
+            "customer_scores",
+            "select target, max(snapshot_date), count(*) from customer_scores group by target order by target",
+        )
+    }
+    rows: list[tuple[str, dict[str, Any] | None, date | None, int | None]] = []
+    for model, cards in _cards_by_model(connection).items():
+        if not cards[0]["is_champion"] and cards[0]["decision"]:
+            notes.setdefault(model, str(cards[0]["decision"]))
+        if cards[0]["kind"] != "segments":
+            champion = next((card for card in cards if card["is_champion"]), None)
+            rows.append((model, champion, *scored.pop(cards[0]["target"], (None, None))))
+    # Scores whose model is gone still stand, with their date.
+    rows += [(target, None, *of_target) for target, of_target in scored.items()]
+    lines = []
+    if rows:
+        heads = f"{'AUC':>7}  {'95 %':<13}{'slope':>6}  {'95 %':<15}{'scores of':<11}{'people':>8}"
+        lines.append(f"{'model':<28}{'version':>8}{heads}")
+    for model, champion, snapshot, people in rows:
+        card = champion or dict.fromkeys(_SHOWN)
+        auc = _interval(card["auc_low"], card["auc_high"])
+        slope = _interval(card["calibration_slope_low"], card["calibration_slope_high"])
+        lines.append(
+            f"{model:<28}{card['model_version'] or '-':>8}{_number(card['auc']):>7}  {auc:<13}"
+            f"{_number(card['calibration_slope']):>6}  {slope:<15}{(snapshot or '-')!s:<11}{_count(people):>8}"
+        )
+        if snapshot and snapshot < tonight:
+            notes[model] = f"not scored tonight, the scores of {snapshot} stay. {notes.get(model, '')}".strip()
+    for model, sentence in notes.items():
+        lines += textwrap.wrap(f"{model}: {sentence}", WIDTH, initial_indent="  ", subsequent_indent="    ")
+    return lines
+
+
+def tell_segments(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Tell the segments with how many customers are in each and which share of them has bought.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a published DuckDB file.
+
+    Returns
+    -------
+    list of str
+        Lines; none where there are no segments.
+    """
+    rows = _read(
+        connection,
+        "customer_segments",
+        """
+        select segment, name, customer_count, conversion_rate
+        from customer_segments
+        order by segment = 'unassigned', customer_count desc, segment
+        """,
+    )
+    if not rows:
+        return []
+    lines = [f"{'segment':<12}{'name':<62}{'customers':>11}{'converted':>12}"]
+    for segment, name, customers, rate in rows:
+        converted = f"{rate:.1%}".replace("%", " %") if rate is not None else "-"
+        title = textwrap.shorten(name or "", 60, placeholder=" …")
+        lines.append(f"{segment:<12}{title:<62}{_count(customers):>11}{converted:>12}")
+    return lines
+
+
+def _cards_by_model(connection: duckdb.DuckDBPyConnection) -> dict[str, list[dict[str, Any]]]:
+    """Cards of each model, the latest version first; what has no version speaks of the last training."""
+    rows = _read(
+        connection,
+        "model_cards",
+        """
+        select * exclude (version_id)
+        from model_cards
+        order by
+            kind = 'segments', model, model_version is not null, try_cast(model_version as integer) desc nulls last,
+            model_version desc
+        """,
+    )
+    cards: dict[str, list[dict[str, Any]]] = {}
+    names = [column[0] for column in connection.description or ()]
+    for row in rows:
+        card = dict(zip(names, row, strict=True))
+        cards.setdefault(card["model"], []).append(card)
+    return cards
+
+
+def _read(connection: duckdb.DuckDBPyConnection, table: str, query: str) -> list[tuple[Any, ...]]:
+    """Rows of a query on a table; none where the version has no such table."""
+    found = connection.execute("select 1 from duckdb_tables() where table_name = ?", [table]).fetchall()
+    return connection.execute(query).fetchall() if found else []
+
+
+def _details(card: Mapping[str, Any]) -> str:
+    parts = [str(card["algorithm"] or "")]
+    if card["threshold"] is not None:
+        parts.append(
+            f"at {_number(card['threshold'])} precision {_number(card['precision_at_threshold'])}, "
+            f"recall {_number(card['recall_at_threshold'])}"
+        )
+    if card["drift_psi"] is not None:
+        where = f" in {card['drift_feature']}" if card["drift_feature"] else ""
+        parts.append(f"drift {_number(card['drift_psi'])}{where}")
+    return "; ".join(part for part in parts if part)
+
+
+def _in_columns(cells: Sequence[str], columns: Sequence[tuple[str, int, Any]]) -> str:
+    """Numbers stand right, intervals left."""
+    return "".join(
+        f"  {cell:<{width - 2}}" if head == "95 %" else f"{cell:>{width}}"
+        for cell, (head, width, _) in zip(cells, columns, strict=True)
+    ).rstrip()
+
+
+def _number(value: float | None, *, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+
+
+def _count(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _day(instant: Any) -> str:
+    return f"{instant:%Y-%m-%d}" if instant else "-"
