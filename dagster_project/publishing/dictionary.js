@@ -76,7 +76,12 @@
     const target = find(decodeURIComponent(location.hash.slice(1)));
     if (target?.closest("[hidden]")) { clear(); target.scrollIntoView(); }
   });
-  box.addEventListener("input", filter);
+  box.addEventListener("input", () => {
+    filter();
+    // The box stays in sight far down the page, where the first result would be above it.
+    const main = find("page-main");
+    if (main.getBoundingClientRect().top < 0) main.scrollIntoView({ behavior: "instant" });
+  });
   box.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.preventDefault(); clear(); } });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target === box) return;

@@ -313,7 +313,10 @@ def test_the_page_is_searched_and_linked_in_a_browser(browser, page_file: Path, 
     assert page.locator("#page-found").inner_text() == "1 table, 1 column"
     page.keyboard.press("Escape")
     assert visible(columns) == everything and page.locator("#page-query").input_value() == ""
+    # What is found stands in sight, however far down the page one has come.
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     page.fill("#page-query", "attempts stamp")
+    expect(page.locator("#attempts-title")).to_be_in_viewport()
     assert (visible("section.table h2"), visible(columns)) == (["attempts"], ["stamp"])
     page.fill("#page-query", "customers")
     assert visible(columns) == ["person_id", "stamp", "version_id"]
