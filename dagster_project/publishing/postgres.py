@@ -14,16 +14,24 @@ import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 
-from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
 from dagster_project.publishing.alerts import write_alert
 from dagster_project.publishing.durable import sync_folder, write_text
+from dagster_project.publishing.postgres_connection import (
+    PostgresError,
+    literal,
+    quoted,
+    read_url,
+    rows_of,
+    session,
+    speaking,
+    transaction,
+)
 from dagster_project.publishing.versions import Version, current_version, utc_now, versions
 from dagster_project.settings import Settings
 from dagster_project.warehouse import open_database
@@ -35,32 +43,21 @@ if TYPE_CHECKING:
 
 SCHEMA = "throughline"
 READERS = "throughline_reader"
-VARIABLE = "THROUGHLINE_POSTGRES_URL"
 NOT_SET = "No second target is set."
 
-# The oldest major version that its makers maintained in 2025.
-LEAST_SERVER = 13
+# The oldest major version that its makers maintain in 2026.
+LEAST_SERVER = 14
 BATCH_ROWS = 50_000
 # How long a reader that meets a swap may wait. Below PostgreSQL's deadlock_timeout (1 s, or what the server has),
 # after which it would end one of the two, perhaps the reader.
 LOCK_MILLISECONDS = 500
 # How long a swap is tried again, with pauses in which the readers that waited go on.
 SWAP_SECONDS = 30.0
-PAUSE_SECONDS = 0.25
+PAUSE_SECONDS = 1.0
 PRUNE_LOCK_MILLISECONDS = 200
-CONNECT_SECONDS = 10
 
 _MARKER = "current_version"
 _VERSION_SCHEMA = re.compile(rf"{SCHEMA}_\d{{4}}_\d\d_\d\d_[0-9a-f]{{12}}")
-_CONNECTION_DEFAULTS = {
-    "application_name": "throughline",
-    "client_encoding": "UTF8",
-    "connect_timeout": str(CONNECT_SECONDS),
-    # A server that vanished without a word is noticed within a minute or so, not after two hours.
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-}
 _LOCK_NOT_OBTAINED = {"55P03", "57014", "40P01"}
 
 # DuckDB's types as PostgreSQL knows them; what is not here is written as the text of its JSON.
@@ -90,39 +87,6 @@ _READ_AS = {
     "TIMESTAMP_MS": "TIMESTAMP",
     "TIMESTAMP_NS": "TIMESTAMP",
 }
-
-
-class PostgresError(ThroughlineError):
-    """Why the second target could not be brought up to date, and how to mend it.
-
-    Attributes
-    ----------
-    kind : str
-        A short name: the same kind is alerted once, until the target is current again.
-    """
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """Where the second target is, as far as may be told.
-
-    Attributes
-    ----------
-    url : str
-        For the driver only: it holds the password.
-    place : str
-        ``host:port/database``, for people.
-    user : str
-        Empty if the URL names none.
-    """
-
-    url: str = field(repr=False)
-    place: str
-    user: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,6 +207,7 @@ class _Memory:
     since: str | None = None
     kind: str | None = None
     problem: str | None = None
+    notice: str | None = None
 
 
 # --- what others call ---------------------------------------------------------------------------
@@ -271,8 +236,8 @@ def bring_up_to_date(settings: Settings, *, run_id: str) -> PostgresReport:
             if target.place != before.place:
                 report = replace(report, place=target.place, version_id=None, since=None)
             if version:
-                with _session(target) as connection:
-                    look = _look(connection, target=target)
+                with session(target) as connection:
+                    look = _look(connection)
                     report = replace(report, version_id=look.version_id, since=look.since)
                     report = _bring(connection, settings=settings, version=version, look=look, report=report)
         except PostgresError as error:
@@ -298,52 +263,14 @@ def standing(settings: Settings) -> PostgresReport:
         target = read_url(settings.postgres_url)
         if target.place != before.place:
             report = replace(report, place=target.place, version_id=None, since=None)
-        with _session(target) as connection:
-            look = _look(connection, target=target)
+        with session(target) as connection:
+            look = _look(connection)
     except PostgresError as error:
         return replace(report, kind=error.kind, problem=str(error))
     report = replace(report, version_id=look.version_id, since=look.since)
-    return report if report.is_current else replace(report, kind=before.kind, problem=before.problem)
-
-
-def read_url(url: str | None) -> Target:
-    """Check a URL before the driver sees it: the driver repeats one that it cannot read, password and all.
-
-    Raises
-    ------
-    PostgresError
-        If it is no URL of PostgreSQL; the message never repeats it.
-    """
-    scheme, mark, rest = (url or "").partition("://")
-    if not mark or scheme not in ("postgresql", "postgres"):
-        raise _bad_url("does not begin with postgresql://")
-    address, _, options = rest.partition("?")
-    authority, _, database = address.partition("/")
-    login, at, hosts = authority.rpartition("@")
-    if "@" in login or "@" in database or "@" in options or "/" in database or "#" in rest:
-        raise _bad_url("holds one of @ / ? # in its password, or twice what belongs there once")
-    if re.search(r"%(?![0-9A-Fa-f]{2})", rest):
-        raise _bad_url("holds a % that begins no code such as %25")
-    if not all(re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(:\d*)?", host) for host in hosts.split(",")):
-        raise _bad_url("has a port that is no number")
-    if options and not all("=" in option for option in options.split("&")):
-        raise _bad_url("has an option without a value after its ?")
-    given = {option.partition("=")[0] for option in options.split("&")} if options else set()
-    added = "&".join(f"{name}={value}" for name, value in _CONNECTION_DEFAULTS.items() if name not in given)
-    user = unquote(login.partition(":")[0]) if at else ""
-    return Target(
-        url=f"{url}{'&' if options else '?'}{added}",
-        place=f"{unquote(hosts) or 'localhost'}/{unquote(database) or user}",
-        user=user,
-    )
-
-
-def _bad_url(what: str) -> PostgresError:
-    return PostgresError(
-        "url",
-        f"{VARIABLE} {what}; write it as postgresql://user:password@host:5432/database, with special characters "
-        "of the password as percent codes",
-    )
+    if report.is_current:
+        return replace(report, notice=before.notice)
+    return replace(report, kind=before.kind, problem=before.problem)
 
 
 # --- one attempt --------------------------------------------------------------------------------
@@ -352,12 +279,12 @@ def _bad_url(what: str) -> PostgresError:
 def _bring(
     connection: Connection, *, settings: Settings, version: Version, look: _Look, report: PostgresReport
 ) -> PostgresReport:
-    with _speaking(connection):
+    with speaking():
         if look.version_id == version.version_id and look.views == {*version.tables, _MARKER}:
             report = replace(report, notice=_let_readers_in(connection, views=look.views))
         else:
             _need_right_to_create(connection)
-            with _transaction(connection) as cursor:
+            with transaction(connection) as cursor:
                 cursor.execute(f"create schema if not exists {SCHEMA}")
             notice = _let_readers_in(connection, views=look.views)
             with open_database(version.database_path) as database:
@@ -371,9 +298,9 @@ def _bring(
     return replace(report, pruned=pruned, put_off=put_off, kind=None, problem=None)
 
 
-def _look(connection: Connection, *, target: Target) -> _Look:
-    with _speaking(connection), _transaction(connection) as cursor:
-        number, is_there = _rows(
+def _look(connection: Connection) -> _Look:
+    with speaking(), transaction(connection) as cursor:
+        number, is_there = rows_of(
             cursor,
             f"""
             select current_setting('server_version_num')::int, to_regclass('{SCHEMA}.{_MARKER}') is not null
@@ -382,25 +309,24 @@ def _look(connection: Connection, *, target: Target) -> _Look:
         if number // 10_000 < LEAST_SERVER:
             raise PostgresError(
                 "version",
-                f"the server is PostgreSQL {number // 10_000}, older than {LEAST_SERVER}; "
-                f"give {VARIABLE} a newer server than {target.place}",
+                f"the server is PostgreSQL {number // 10_000}, older than the {LEAST_SERVER} that is needed, use a "
+                "newer one",
             )
         if not is_there:
             return _Look(version_id=None, since=None, views=frozenset())
-        shown = _rows(
+        version_id, since = rows_of(
             cursor,
             f"""
             select version_id, to_char(published_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC'
             from {SCHEMA}.{_MARKER}
             """,
-        )
-        version_id, since = shown[0] if shown else (None, None)
+        )[0]
         return _Look(version_id=version_id, since=since, views=frozenset(_our_views(cursor)))
 
 
 def _need_right_to_create(connection: Connection) -> None:
-    with _transaction(connection) as cursor:
-        may, user, database = _rows(
+    with transaction(connection) as cursor:
+        may, user, database = rows_of(
             cursor,
             """
             select
@@ -465,27 +391,26 @@ def _load(
     schema = _schema_of(version.version_id)
     if any(table.name == _MARKER for table in tables):
         raise PostgresError("name", f"a published table is called {_MARKER}, which the target needs; rename the table")
-    with _transaction(connection) as cursor:
+    with transaction(connection) as cursor:
+        cursor.execute("set local statement_timeout = 0")
         # Another session's unfinished load of a killed run is waited for, but not for ever.
         cursor.execute("set local lock_timeout = '10s'")
         if _is_whole(cursor, schema, tables=tables):
             return 0
         _drop(cursor, schema)
         cursor.execute(f"create schema {schema}")
-        cursor.execute(f"comment on schema {schema} is {_text(f'Throughline, version {version.version_id}.')}")
+        cursor.execute(f"comment on schema {schema} is {literal(f'Throughline, version {version.version_id}.')}")
         for table in tables:
-            cursor.execute(
-                f"create table {schema}.{_quoted(table.name)} ({', '.join(map(_definition, table.columns))})"
-            )
+            cursor.execute(f"create table {schema}.{quoted(table.name)} ({', '.join(map(_definition, table.columns))})")
             _send(cursor, database, schema=schema, table=table)
-            _comment(cursor, "table", f"{schema}.{_quoted(table.name)}", words=table.words, known={})
-            cursor.execute(f"analyze {schema}.{_quoted(table.name)}")
+            _comment(cursor, "table", f"{schema}.{quoted(table.name)}", words=table.words, known={})
+            cursor.execute(f"analyze {schema}.{quoted(table.name)}")
         cursor.execute(
             f"""
             create table {schema}.{_MARKER} as
             select
-                {_text(version.version_id)}::text as version_id, {_text(version.as_of)}::timestamp as as_of,
-                {_text(version.created_at)}::timestamp as created_at
+                {literal(version.version_id)}::text as version_id, {literal(version.as_of)}::timestamp as as_of,
+                {literal(version.created_at)}::timestamp as created_at
             """
         )
         if not _is_whole(cursor, schema, tables=tables):
@@ -497,25 +422,34 @@ def _load(
 
 def _send(cursor: Cursor, database: duckdb.DuckDBPyConnection, *, schema: str, table: _Table) -> None:
     import pyarrow as pa
+    from adbc_driver_manager import Error
 
     selected = ", ".join(_expression(column) for column in table.columns)
-    reader = database.sql(f"select {selected} from main.{_quoted(table.name)}").to_arrow_reader(BATCH_ROWS)
+    broken: list[Exception] = []
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in reader:
-            failpoint("postgres.batch")
-            yield batch
+    def batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in reader:
+                failpoint("postgres.batch")
+                yield batch
+        except Exception as error:
+            broken.append(error)
+            raise
 
-    cursor.adbc_ingest(
-        table.name,
-        pa.RecordBatchReader.from_batches(reader.schema, batches()),
-        mode="append",
-        db_schema_name=schema,
-    )
+    # Closed whatever happens: DuckDB waits without end for a file whose last reader is not gone.
+    with database.sql(f"select {selected} from main.{quoted(table.name)}").to_arrow_reader(BATCH_ROWS) as reader:
+        rows = pa.RecordBatchReader.from_batches(reader.schema, batches(reader))
+        try:
+            cursor.adbc_ingest(table.name, rows, mode="append", db_schema_name=schema)
+        except Error:
+            # The published file cannot be read: an error of this machine, which is not the server's to tell.
+            if broken:
+                raise broken[0] from None
+            raise
 
 
 def _expression(column: _Column) -> str:
-    name = _quoted(column.name)
+    name = quoted(column.name)
     if column.read_as == "JSON":
         return f"cast(to_json({name}) as varchar) as {name}"
     if column.read_as == "VARCHAR":
@@ -525,7 +459,7 @@ def _expression(column: _Column) -> str:
 
 
 def _definition(column: _Column) -> str:
-    return f"{_quoted(column.name)} {column.sql_type}{' not null' if column.is_required else ''}"
+    return f"{quoted(column.name)} {column.sql_type}{' not null' if column.is_required else ''}"
 
 
 def _is_whole(cursor: Cursor, schema: str, *, tables: Sequence[_Table]) -> bool:
@@ -533,9 +467,9 @@ def _is_whole(cursor: Cursor, schema: str, *, tables: Sequence[_Table]) -> bool:
     if set(_relations(cursor, schema)) != {_MARKER, *(table.name for table in tables)}:
         return False
     counts = " union all ".join(
-        f"select {_text(table.name)}::text, (select count(*) from {schema}.{_quoted(table.name)})" for table in tables
+        f"select {literal(table.name)}::text, (select count(*) from {schema}.{quoted(table.name)})" for table in tables
     )
-    return dict(_rows(cursor, counts)) == {table.name: table.rows for table in tables}
+    return dict(rows_of(cursor, counts)) == {table.name: table.rows for table in tables}
 
 
 # --- the swap -----------------------------------------------------------------------------------
@@ -565,8 +499,8 @@ def _swap_once(connection: Connection, *, version: Version, tables: Sequence[_Ta
     """Swap, or give up after the time that a reader may be kept waiting."""
     schema = _schema_of(version.version_id)
     now = utc_now()
-    with _transaction(connection) as cursor:
-        deadlock_timeout = _rows(cursor, "select setting::int from pg_settings where name = 'deadlock_timeout'")[0][0]
+    with transaction(connection) as cursor:
+        deadlock_timeout = rows_of(cursor, "select setting::int from pg_settings where name = 'deadlock_timeout'")[0][0]
         limit = min(LOCK_MILLISECONDS, deadlock_timeout // 2)
         ours = _our_views(cursor)
         old = {name: relation for name, relation in _relations(cursor, SCHEMA).items() if name in ours}
@@ -585,16 +519,16 @@ def _swap_once(connection: Connection, *, version: Version, tables: Sequence[_Ta
         cursor.execute(f"set local lock_timeout = '{limit}ms'")
         cursor.execute(f"set local statement_timeout = '{limit}ms'")
         if old:
-            views = ", ".join(f"{SCHEMA}.{_quoted(name)}" for name in sorted(old))
+            views = ", ".join(f"{SCHEMA}.{quoted(name)}" for name in sorted(old))
             cursor.execute(f"lock table {views} in access exclusive mode")
         cursor.execute("set local statement_timeout = 0")
         for name in gone:
-            cursor.execute(f"drop view {SCHEMA}.{_quoted(name)}")
+            cursor.execute(f"drop view {SCHEMA}.{quoted(name)}")
         for name, view in sorted(new.items()):
             cursor.execute(view.statement)
             failpoint("postgres.view_laid")
             kept = old[name].words if view.replaces else {}
-            _comment(cursor, "view", f"{SCHEMA}.{_quoted(name)}", words=words[name], known=kept)
+            _comment(cursor, "view", f"{SCHEMA}.{quoted(name)}", words=words[name], known=kept)
         for name, granted in grants.items():
             _grant_again(cursor, name, granted=granted)
         failpoint("postgres.before_commit")
@@ -623,22 +557,22 @@ def _laid_over(
 
     PostgreSQL replaces a view if its columns stay first, in order and type; new ones follow.
     """
-    expressions = {column: _quoted(column) for column in columns}
+    expressions = {column: quoted(column) for column in columns}
     if name == _MARKER:
         columns = {**columns, "published_at": "timestamp with time zone"}
         expressions["published_at"] = f"timestamptz '{now.isoformat()}Z'"
     replaces = before is not None and before.columns.items() <= columns.items()
     order = [*before.columns, *(c for c in columns if c not in before.columns)] if replaces and before else columns
-    selected = ", ".join(f"{expressions[column]} as {_quoted(column)}" for column in order)
+    selected = ", ".join(f"{expressions[column]} as {quoted(column)}" for column in order)
     # A transaction whose snapshot is older than the load would find the new tables empty: it gets an error instead.
     told = f"this transaction began before version {version_id} was published, begin a new one"
     return _View(
         statement=f"""
-            create {"or replace " if replaces else ""}view {SCHEMA}.{_quoted(name)} as
+            create {"or replace " if replaces else ""}view {SCHEMA}.{quoted(name)} as
             select {selected}
-            from {schema}.{_quoted(name)}
+            from {schema}.{quoted(name)}
             where
-                (select case when count(*) = 1 then 'true' else {_text(told)} end from {schema}.{_MARKER})::boolean
+                (select case when count(*) = 1 then 'true' else {literal(told)} end from {schema}.{_MARKER})::boolean
         """,
         replaces=replaces,
     )
@@ -647,7 +581,7 @@ def _laid_over(
 def _refuse_if_needed(cursor: Cursor, names: Sequence[str]) -> None:
     """Stop before a view goes that somebody has built a view of their own on."""
     for name in names:
-        users = _rows(
+        users = rows_of(
             cursor,
             f"""
             select distinct dependent.oid::regclass::text
@@ -656,7 +590,7 @@ def _refuse_if_needed(cursor: Cursor, names: Sequence[str]) -> None:
             join pg_class as dependent on dependent.oid = pg_rewrite.ev_class
             where
                 pg_depend.classid = 'pg_rewrite'::regclass and pg_depend.refclassid = 'pg_class'::regclass
-                and pg_depend.refobjid = '{SCHEMA}.{_quoted(name)}'::regclass
+                and pg_depend.refobjid = {literal(f"{SCHEMA}.{quoted(name)}")}::regclass
                 and dependent.oid <> pg_depend.refobjid
             order by 1
             """,
@@ -672,11 +606,13 @@ def _refuse_if_needed(cursor: Cursor, names: Sequence[str]) -> None:
 
 def _grants(cursor: Cursor, name: str) -> list[tuple[str, str, str, bool]]:
     """Who may do what with a view: grantee, privilege, column or '', may pass it on."""
-    return _rows(
+    return rows_of(
         cursor,
         f"""
         with
-            view as (select oid, relowner, relacl from pg_class where oid = '{SCHEMA}.{_quoted(name)}'::regclass),
+            view as (
+                select oid, relowner, relacl from pg_class where oid = {literal(f"{SCHEMA}.{quoted(name)}")}::regclass
+            ),
             given as (
                 select relowner, '' as column_name, acl.* from view, aclexplode(relacl) as acl
                 union all
@@ -695,14 +631,14 @@ def _grants(cursor: Cursor, name: str) -> list[tuple[str, str, str, bool]]:
 
 def _grant_again(cursor: Cursor, name: str, *, granted: Iterable[tuple[str, str, str, bool]]) -> None:
     """Give a view made anew the grants of the old one, no more and no fewer."""
-    view = f"{SCHEMA}.{_quoted(name)}"
+    view = f"{SCHEMA}.{quoted(name)}"
     for grantee in sorted({grantee for grantee, *_ in _grants(cursor, name)}):
         cursor.execute(f"revoke all on {view} from {grantee}")
     for grantee, privilege, column, may_pass_on in granted:
-        of = f" ({_quoted(column)})" if column else ""
-        if column and not _rows(
+        of = f" ({quoted(column)})" if column else ""
+        if column and not rows_of(
             cursor,
-            f"select 1 from pg_attribute where attrelid = '{view}'::regclass and attname = {_text(column)}",
+            f"select 1 from pg_attribute where attrelid = {literal(view)}::regclass and attname = {literal(column)}",
         ):
             continue
         cursor.execute(f"grant {privilege}{of} on {view} to {grantee}{' with grant option' if may_pass_on else ''}")
@@ -712,14 +648,14 @@ def _comment(cursor: Cursor, what: str, name: str, *, words: Mapping[str, str], 
     """Write the descriptions that differ from those known; the key '' is the table's own."""
     for column, description in words.items():
         if known.get(column) != description:
-            of = f"column {name}.{_quoted(column)}" if column else f"{what} {name}"
-            cursor.execute(f"comment on {of} is {_text(description)}")
+            of = f"column {name}.{quoted(column)}" if column else f"{what} {name}"
+            cursor.execute(f"comment on {of} is {literal(description)}")
 
 
 def _told_holders(connection: Connection) -> str:
     """Who has the views, for a person to ask."""
-    with _transaction(connection) as cursor:
-        holders = _rows(
+    with transaction(connection) as cursor:
+        holders = rows_of(
             cursor,
             f"""
             select distinct pid, coalesce(usename::text, 'unknown')
@@ -745,8 +681,8 @@ def _let_readers_in(connection: Connection, *, views: Iterable[str]) -> str | No
     """
     from adbc_driver_manager import Error
 
-    with _transaction(connection) as cursor:
-        exists, may_create, is_in, user = _rows(
+    with transaction(connection) as cursor:
+        exists, may_create, is_in, gets_new, user = rows_of(
             cursor,
             f"""
             select
@@ -756,29 +692,36 @@ def _let_readers_in(connection: Connection, *, views: Iterable[str]) -> str | No
                     select from pg_namespace, aclexplode(nspacl) as acl join pg_roles on pg_roles.oid = acl.grantee
                     where nspname = '{SCHEMA}' and rolname = '{READERS}'
                 ),
+                exists (
+                    select from pg_default_acl, aclexplode(defaclacl) as acl
+                    join pg_roles on pg_roles.oid = acl.grantee
+                    where
+                        defaclnamespace = '{SCHEMA}'::regnamespace and defaclrole = current_user::regrole
+                        and rolname = '{READERS}'
+                ),
                 quote_ident(current_user)
             """,
         )[0]
-    notice = (
-        f"Its user {user} may not create roles: have an administrator run `CREATE ROLE {READERS} NOLOGIN`, "
-        "and the next run lets that role read."
-    )
-    if not exists and not may_create:
-        return notice
-    if not exists:
+    if not exists and may_create:
         try:
-            with _transaction(connection) as cursor:
+            with transaction(connection) as cursor:
                 cursor.execute(f"create role {READERS} nologin")
         except Error as error:
-            if error.sqlstate == "42501":
-                return notice
-            raise
-    if not is_in:
-        with _transaction(connection) as cursor:
-            cursor.execute(f"grant usage on schema {SCHEMA} to {READERS}")
+            if error.sqlstate != "42501":
+                raise
+            may_create = False
+    if not exists and not may_create:
+        return (
+            f"Its user {user} may not create roles: have an administrator run `CREATE ROLE {READERS} NOLOGIN`, "
+            "and the next run lets that role read."
+        )
+    with transaction(connection) as cursor:
+        if not gets_new:
             cursor.execute(f"alter default privileges in schema {SCHEMA} grant select on tables to {READERS}")
+        if not is_in:
+            cursor.execute(f"grant usage on schema {SCHEMA} to {READERS}")
             for name in sorted(views):
-                cursor.execute(f"grant select on {SCHEMA}.{_quoted(name)} to {READERS}")
+                cursor.execute(f"grant select on {SCHEMA}.{quoted(name)} to {READERS}")
     return None
 
 
@@ -787,14 +730,14 @@ def _prune(connection: Connection, settings: Settings) -> tuple[tuple[str, ...],
     from adbc_driver_manager import Error
 
     kept = {_schema_of(version.version_id) for version in versions(settings)}
-    with _transaction(connection) as cursor:
-        found = [name for (name,) in _rows(cursor, "select nspname::text from pg_namespace order by 1")]
+    with transaction(connection) as cursor:
+        found = [name for (name,) in rows_of(cursor, "select nspname::text from pg_namespace order by 1")]
     pruned, put_off = [], []
     for schema in found:
         if not _VERSION_SCHEMA.fullmatch(schema) or schema in kept:
             continue
         try:
-            with _transaction(connection) as cursor:
+            with transaction(connection) as cursor:
                 cursor.execute(f"set local lock_timeout = '{PRUNE_LOCK_MILLISECONDS}ms'")
                 _drop(cursor, schema)
             pruned.append(schema)
@@ -807,108 +750,19 @@ def _prune(connection: Connection, settings: Settings) -> tuple[tuple[str, ...],
 
 def _drop(cursor: Cursor, schema: str) -> None:
     """Drop a version's schema with its tables, and never what others built on them."""
-    tables = [f"{schema}.{_quoted(name)}" for name in _relations(cursor, schema)]
+    tables = [f"{schema}.{quoted(name)}" for name in _relations(cursor, schema)]
     if tables:
         cursor.execute(f"drop table {', '.join(tables)}")
     cursor.execute(f"drop schema if exists {schema}")
 
 
-# --- talking to the server ----------------------------------------------------------------------
-
-
-@contextmanager
-def _session(target: Target) -> Iterator[Connection]:
-    from adbc_driver_manager import Error
-    from adbc_driver_postgresql import dbapi
-
-    try:
-        connection = dbapi.connect(target.url)
-    except Error as error:
-        raise _not_connected(str(error), target=target) from None
-    try:
-        yield connection
-    finally:
-        # A connection that broke cannot be closed well either; why it broke is told already.
-        with suppress(Error):
-            connection.close()
-
-
-@contextmanager
-def _transaction(connection: Connection) -> Iterator[Cursor]:
-    """Commit at the end, roll back after an error."""
-    from adbc_driver_manager import Error
-
-    try:
-        with connection.cursor() as cursor:
-            yield cursor
-        connection.commit()
-    except BaseException:
-        with suppress(Error):
-            connection.rollback()
-        raise
-
-
-@contextmanager
-def _speaking(connection: Connection) -> Iterator[None]:
-    """Turn the server's errors into sentences; never its details, which quote rows."""
-    from adbc_driver_manager import Error, OperationalError
-
-    try:
-        yield
-    except Error as error:
-        state = error.sqlstate
-        # The driver puts the statement before what the server said, and the server details after it.
-        said = re.search(r"(?:ERROR|FATAL|PANIC):\s+(.+)", str(error))
-        text = f"{state}: {said[1].strip()}" if said else f"{state}"
-        if (isinstance(error, OperationalError) and state is None) or (state or "").startswith(("08", "57P")):
-            raise PostgresError(
-                "dropped", "the connection broke half-way, look into the server's log and the network"
-            ) from None
-        if state and state.startswith("53"):
-            raise PostgresError(
-                "full", f"the server is out of disk, memory or connections ({text}), make room there"
-            ) from None
-        if state == "42501":
-            raise PostgresError("right", f"a right is missing ({text}), have an administrator grant it") from None
-        if state == "55P03":
-            raise PostgresError("locked", f"something there is locked ({text}), end what holds it") from None
-        raise PostgresError(
-            f"sql {state}", f"the server refused a statement ({text}), look into the server's log"
-        ) from None
-
-
-def _not_connected(text: str, *, target: Target) -> PostgresError:
-    """Tell why there is no connection, in words of our own: the driver's may hold parts of a password."""
-    place, _, database = target.place.partition("/")
-    said = text.lower()
-    if "could not translate host name" in said or "name or service not known" in said:
-        return PostgresError("host", f"no machine is called {place}, correct {VARIABLE} or the name service")
-    if "password" in said or "no pg_hba.conf entry" in said or "authentication" in said:
-        return PostgresError(
-            "password", f"the server does not let user {target.user or '(none)'} in, correct the password in {VARIABLE}"
-        )
-    if "database" in said and "does not exist" in said:
-        return PostgresError("database", f"there is no database {database}, create it or correct {VARIABLE}")
-    if "role" in said and "does not exist" in said:
-        return PostgresError("password", f"the server has no user {target.user}, correct {VARIABLE}")
-    if "too many" in said or "remaining connection slots" in said:
-        return PostgresError("full", "the server has no connection left, close some or raise max_connections")
-    if "starting up" in said or "shutting down" in said:
-        return PostgresError("unreachable", "the server is starting or stopping, wait for it")
-    if "ssl" in said or "certificate" in said:
-        return PostgresError("ssl", f"no encrypted connection was agreed on, correct sslmode in {VARIABLE}")
-    return PostgresError("unreachable", f"nobody answers at {place}, start the server or correct {VARIABLE}")
-
-
-def _rows(cursor: Cursor, query: str) -> list[Any]:
-    cursor.execute(query)
-    return cursor.fetchall()
+# --- what the server holds ----------------------------------------------------------------------
 
 
 def _relations(cursor: Cursor, schema: str) -> dict[str, _Relation]:
     """Tables and views of a schema, in order of their names."""
     found: dict[str, _Relation] = {}
-    for table, words, column, data_type, comment in _rows(
+    for table, words, column, data_type, comment in rows_of(
         cursor,
         f"""
         select
@@ -928,7 +782,7 @@ def _relations(cursor: Cursor, schema: str) -> dict[str, _Relation]:
 
 def _our_views(cursor: Cursor) -> set[str]:
     """Views of the stable schema that lie over a version's tables; others there are somebody's own."""
-    rows = _rows(
+    rows = rows_of(
         cursor,
         f"""
         select distinct view.relname::text, home.nspname::text
@@ -948,14 +802,6 @@ def _our_views(cursor: Cursor) -> set[str]:
 
 def _schema_of(version_id: str) -> str:
     return f"{SCHEMA}_{re.sub('[^a-z0-9]+', '_', version_id.lower())}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: object) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 # --- what is remembered of it -------------------------------------------------------------------
@@ -994,6 +840,7 @@ def _remember(settings: Settings, report: PostgresReport) -> None:
         since=report.since,
         kind=report.kind,
         problem=report.problem,
+        notice=report.notice,
     )
     unfinished = path.with_name(f".{path.name}")
     write_text(unfinished, json.dumps(asdict(memory), indent=2, ensure_ascii=False) + "\n")

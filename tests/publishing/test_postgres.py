@@ -21,7 +21,8 @@ import pytest
 from dagster_project import cli
 from dagster_project.publishing import postgres
 from dagster_project.publishing.alerts import latest_alerts
-from dagster_project.publishing.postgres import PostgresError, PostgresReport, bring_up_to_date, read_url, standing
+from dagster_project.publishing.postgres import PostgresReport, bring_up_to_date, standing
+from dagster_project.publishing.postgres_connection import PostgresError, read_url
 from dagster_project.publishing.versions import current_version
 from dagster_project.settings import PROJECT_ROOT, Settings, load_settings
 from dagster_project.warehouse import open_warehouse
@@ -286,6 +287,7 @@ def test_without_the_right_to_make_roles_an_administrator_is_told(both: Settings
     report = bring(both, stamp=1)
     assert report.is_current
     assert "`CREATE ROLE throughline_reader NOLOGIN`" in one_sentence(report.summary, database)
+    assert report.notice in standing(both).summary
     database.ask("create role throughline_reader nologin")
     report = bring(both, stamp=1)
     assert report.is_current and not report.is_new and report.notice is None
@@ -410,6 +412,11 @@ def _no_connection_left(database: Database) -> str:
     return database.url
 
 
+def _no_right_to_connect(database: Database) -> str:
+    database.ask(f"revoke connect on database {database.name} from public")
+    return database.url
+
+
 BROKEN = {
     "a wrong scheme": ("url", lambda d: d.url.replace("postgresql://", "postgresql//")),
     "an unescaped password": ("url", lambda d: d.url.replace("%2F", "/").replace("%40", "@")),
@@ -420,6 +427,7 @@ BROKEN = {
     "no such database": ("database", lambda d: d.url.removesuffix(d.name) + "elsewhere"),
     "no right to create": ("right", _no_right),
     "no connection left": ("full", _no_connection_left),
+    "no right to connect": ("refused", _no_right_to_connect),
 }
 
 
@@ -448,7 +456,7 @@ def test_a_target_that_cannot_be_written_is_behind_and_catches_up(both, database
     everything = "".join(path.read_text() for path in [*both.data.glob("*.json"), *both.data.glob("alerts/*")])
     assert not any(part in everything + printed for part in ("s3cr", "s4cr"))
     # The next night with nothing new, once it is mended.
-    database.ask(f"grant create on database {database.name} to {database.user}")
+    database.ask(f"grant connect, create on database {database.name} to {database.user}")
     database.ask(f"alter role {database.user} connection limit -1")
     report = bring(both, stamp=2)
     assert report.is_current and report.is_new
@@ -566,6 +574,15 @@ def test_a_killed_publisher_leaves_one_whole_version(both, database, bring, fill
     assert stamps(database)[:2] == (2, 2)
 
 
+def test_a_published_file_that_cannot_be_read_is_an_error_of_this_machine(both, database, bring, arm):
+    bring(both, stamp=1)
+    arm("postgres.batch:2:raise")
+    with pytest.raises(OSError, match="No space left"):
+        bring(both, stamp=2)
+    assert stamps(database)[:2] == (1, 1)
+    assert bring(both, stamp=2).is_current
+
+
 def test_rows_that_went_missing_are_loaded_again(both, database, bring, arm):
     bring(both, stamp=1)
     second = bring(both, stamp=2)
@@ -579,7 +596,7 @@ def test_rows_that_went_missing_are_loaded_again(both, database, bring, arm):
 def test_an_older_server_is_refused(both, database, bring, monkeypatch):
     monkeypatch.setattr(postgres, "LEAST_SERVER", 99)
     report = bring(both, stamp=1)
-    assert "older than 99" in one_sentence(report.summary, database)
+    assert "older than the 99" in one_sentence(report.summary, database)
     assert database.ask("select to_regnamespace('throughline')") == [(None,)]
 
 
