@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import duckdb
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from dagster_project.landing.tokens import blocked_patterns, normalised, prepare_connection, token
 from tests.conftest import Demo
@@ -244,3 +245,26 @@ def test_who_was_a_customer_before_is_not_acquired_again(connection: duckdb.Duck
     attempts = sum(count for _, _, count in rows)
     assert sum(count for _, was_before, count in rows if was_before) <= 0.02 * attempts
     assert sum(count for status, _, count in rows if status == "converted") >= 0.6 * attempts
+
+
+def test_segments_are_the_types_of_journey(demo: Demo, connection: duckdb.DuckDBPyConnection) -> None:
+    """Found from what people do, through all that lies between: exports, merged devices, consent. Target: 0.7."""
+    rows = connection.execute(
+        f"""
+        with
+            persons as (
+                select identifiers.person_id, min(owners.person) as person
+                from warehouse.identity.identifiers as identifiers
+                inner join owners on owners.token = identifiers.identifier
+                group by identifiers.person_id
+            )
+        select types.journey_type, history.segment
+        from warehouse.predictions.segment_history as history
+        inner join persons on history.person_id = persons.person_id
+        inner join read_csv('{demo.truth}/types.csv', all_varchar = true) as types on persons.person = types.person
+        where history.valid_to is null
+        """
+    ).fetchall()
+    [(stated,)] = connection.execute(f"select count(*) from read_csv('{demo.truth}/types.csv')").fetchall()
+    assert len(rows) >= 0.75 * stated
+    assert adjusted_rand_score(*zip(*rows, strict=True)) >= 0.7

@@ -5,13 +5,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import skops.io as sio
+from scipy.special import logsumexp
 from scipy.stats import dirichlet_multinomial
 from sklearn.metrics import adjusted_rand_score
 
 from ml import segments
 from ml.propensity import NotTrainable
 from ml.registry import TRUSTED
-from ml.segments import LatentClasses, assign, describe, draw_segments, fit, match
+from ml.segments import LatentClasses, assign, compare, describe, draw_segments, fit, match, unknown_share
 
 # Shares of three types; a device is a person's own affair, whatever the type.
 TYPES = {
@@ -97,20 +98,23 @@ def test_a_block_in_which_each_is_a_world_apart_hardly_counts(found):
     assert concentration["feature"] == pytest.approx(40, rel=0.3)
 
 
+def joint(model, counts):
+    """Log likelihood of rows and segments by scipy."""
+    sums = np.tile(np.log(model.weights_), (len(counts), 1))
+    for number, block in enumerate(dict.fromkeys(model.blocks)):
+        own = counts[:, [name == block for name in model.blocks]]
+        for segment in range(model.segment_count):
+            alpha = model.means_[segment, [name == block for name in model.blocks]] * model.concentrations_[number]
+            sums[:, segment] += [dirichlet_multinomial.logpmf(row, alpha, row.sum()) for row in own]
+    return sums
+
+
 def test_likelihood_is_that_of_scipy(found):
     """Up to the coefficients, which are the same whatever the segment."""
-    model, rng = found.estimator, np.random.default_rng(3)
-    counts = rng.poisson(5, (7, len(model.actions)))
-    order = list(dict.fromkeys(model.blocks))
-    joint = np.tile(np.log(model.weights_), (7, 1))
-    for number, block in enumerate(order):
-        columns = [place for place, name in enumerate(model.blocks) if name == block]
-        for segment in range(model.segment_count):
-            alpha = model.means_[segment, columns] * model.concentrations_[number]
-            own = counts[:, columns]
-            joint[:, segment] += [dirichlet_multinomial.logpmf(row, alpha, row.sum()) for row in own]
-    chances = np.exp(joint - joint.max(axis=1, keepdims=True))
-    np.testing.assert_allclose(model.predict_proba(counts), chances / chances.sum(axis=1, keepdims=True), rtol=1e-7)
+    counts = np.random.default_rng(3).poisson(5, (7, len(found.estimator.actions)))
+    own = joint(found.estimator, counts)
+    chances = np.exp(own - logsumexp(own, axis=1, keepdims=True))
+    np.testing.assert_allclose(found.estimator.predict_proba(counts), chances, rtol=1e-7)
 
 
 def test_neither_the_order_of_rows_nor_names_matter(planted, found):
@@ -211,6 +215,46 @@ def test_people_are_sorted_the_same_some_at_a_time(planted, found, monkeypatch):
     parts = assign(found.estimator, planted[1])
     assert parts.select(["person", "segment"]).equals(whole.select(["person", "segment"]))
     np.testing.assert_allclose(parts["certainty"], whole["certainty"])
+
+
+def test_what_a_model_does_not_know_is_measured_within_its_blocks():
+    """Two of eight page views; the weather is no block of the model's, and ``other`` it knows."""
+    rows = [("a", "page", "docs", 5), ("b", "page", "other", 1), ("b", "page", "jobs", 2), ("b", "weather", "rain", 90)]
+    assert unknown_share(two_segments(), as_table(rows)) == 0.25
+    assert unknown_share(two_segments(), as_table([])) == 0.0
+
+
+@pytest.fixture(scope="module")
+def held():
+    """People of the same types whom no model has seen."""
+    return drawn(people=300, seed=2)[1]
+
+
+def test_a_model_is_better_only_beyond_noise(planted, found, held):
+    model = found.estimator
+    same_words = fit(planted[1].slice(0, len(planted[1]) // 2), vocabulary=model).estimator
+    assert (same_words.blocks, same_words.actions) == (model.blocks, model.actions)
+    coarse = LatentClasses(1, blocks=model.blocks, actions=model.actions)
+    counts = np.concatenate([part for _, part in segments._count(planted[1], model.blocks, model.actions)])
+    coarse.fit(counts, np.ones((len(counts), 1)))
+    better, worse = compare(coarse, model, held), compare(model, coarse, held)
+    assert better.is_better and better.low > 0
+    assert not worse.is_better
+    assert worse.gain == pytest.approx(-better.gain)
+    assert not compare(model, model, held).is_better
+    # Half as many people to learn from make no better one.
+    assert not compare(model, same_words, held).is_better
+    assert not compare(model, model, held.slice(0, 0)).is_better
+
+
+def test_gain_is_that_of_scipys_likelihood(found):
+    """What the coefficients add is the same for every model, so it drops out of the difference."""
+    model, rng = found.estimator, np.random.default_rng(4)
+    other = LatentClasses(1, blocks=model.blocks, actions=model.actions)
+    counts = rng.poisson(5, (6, len(model.actions)))
+    other.fit(counts, np.ones((6, 1)))
+    gain = other.score_samples(counts) - model.score_samples(counts)
+    np.testing.assert_allclose(gain, logsumexp(joint(other, counts), axis=1) - logsumexp(joint(model, counts), axis=1))
 
 
 def sorted_into(groups):
