@@ -17,6 +17,7 @@ from dagster_project.defs.night import POOL
 from dagster_project.defs.transform import PLACES
 from dagster_project.instance import open_instance
 from dagster_project.landing.contracts import load_contracts
+from dagster_project.publishing.catalogue import catalogue_from_manifest
 from dagster_project.settings import Settings
 from dagster_project.transform import MANIFEST
 from tests.conftest import environment_of
@@ -42,6 +43,11 @@ def test_every_contract_is_an_asset_with_its_checks() -> None:
     for contract in load_contracts():
         names = {key.name for key in GRAPH.get_check_keys_for_assets({dg.AssetKey(["raw", contract.name])})}
         assert {"files_are_readable", "every_row_is_counted"} <= names
+
+
+def test_every_published_table_meets_expectations_and_no_step_on_the_way_is_asked() -> None:
+    checked = {key.asset_key.path[1] for key in GRAPH.asset_check_keys if key.name == "table_meets_expectations"}
+    assert checked == set(catalogue_from_manifest(MANIFEST))
 
 
 def test_a_contract_that_stops_makes_its_check_block() -> None:
