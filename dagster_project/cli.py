@@ -446,7 +446,7 @@ def _models_ui(settings: Settings, *, port: int) -> int:
     from dagster_project.instance import prepare_environment
 
     prepare_environment()
-    database = (settings.data / "mlflow.db").resolve()
+    database = settings.mlflow_path.resolve()
     if not database.is_file():
         raise ThroughlineError(f"There is no model in {database} yet; `throughline run` trains the first when it can.")
     port = _free_port(port)
