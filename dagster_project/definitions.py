@@ -27,7 +27,7 @@ _audit = audit_asset(_built)
 
 defs = dg.Definitions(
     assets=[*_built, _audit, current_asset([*_built, _audit], manifest=MANIFEST), second_target],
-    asset_checks=[landed_checks(CONTRACTS), published_checks(published_tables.keys, manifest=MANIFEST)],
+    asset_checks=[landed_checks(CONTRACTS), published_checks(MANIFEST)],
     resources={"warehouse": Warehouse()},
     jobs=[nightly, land_only, retrain],
     schedules=[nightly_schedule],

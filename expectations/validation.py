@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -207,17 +207,10 @@ def _run(connection: duckdb.DuckDBPyConnection, suite: Suite, *, where: str) -> 
         rows = connection.execute(f"{source} select count(*) from {SOURCE}").fetchall()[0][0]
     except duckdb.Error:
         return 0, (Finding(column="the table", must="be there", rows=0, is_evaluated=False),)
-    findings: dict[tuple[str, str], Finding] = {}
-    for frame in suite.frames:
-        for finding in _look(connection, frame, source=source):
-            before = findings.get((finding.column, finding.must))
-            # The least and the most of a column are two expectations and one finding.
-            if before is None or before.rows < finding.rows:
-                findings[finding.column, finding.must] = finding
-    return rows, tuple(findings.values())
+    return rows, tuple(finding for frame in suite.frames for finding in _look(connection, frame, suite, source=source))
 
 
-def _look(connection: duckdb.DuckDBPyConnection, frame: Frame, *, source: str) -> Iterator[Finding]:
+def _look(connection: duckdb.DuckDBPyConnection, frame: Frame, suite: Suite, *, source: str) -> Iterator[Finding]:
     """Look at a frame chunk by chunk."""
     at_fault: Counter[int] = Counter()
     unknown: set[int] = set()
@@ -232,8 +225,13 @@ def _look(connection: duckdb.DuckDBPyConnection, frame: Frame, *, source: str) -
                         differing[nth] = _differing(chunk, frame.expectations[nth])
                     at_fault[nth] += _rows_at_fault(chunk, frame.expectations[nth])
     except duckdb.Error:
-        # What it says may quote a cell.
-        unknown = set(range(len(frame.expectations)))
+        # What it says may quote a cell. One column that is missing or of another type must not hide the others.
+        if len(frame.expectations) > 1:
+            for expectation in frame.expectations:
+                [alone] = replace(suite, expectations=(expectation,)).frames
+                yield from _look(connection, alone, suite, source=source)
+            return
+        unknown = {0}
     for nth, expectation in enumerate(frame.expectations):
         if nth in unknown or nth in at_fault:
             yield Finding(

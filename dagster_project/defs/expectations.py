@@ -46,15 +46,13 @@ def landed_checks(contracts: Iterable[TableContract]) -> dg.AssetChecksDefinitio
     return landed_rows
 
 
-def published_checks(tables: Iterable[dg.AssetKey], *, manifest: Path) -> dg.AssetChecksDefinition:
+def published_checks(manifest: Path) -> dg.AssetChecksDefinition:
     """Make the checks of all published tables.
 
     Parameters
     ----------
-    tables : iterable of AssetKey
-        The tables; views, which are only steps on the way to them, have no check.
     manifest : Path
-        dbt's manifest: which columns they have, and what one row is about.
+        dbt's manifest: which tables are published, their columns, and what one row is about.
     """
     catalogue = catalogue_from_manifest(manifest)
 
@@ -69,8 +67,7 @@ def published_checks(tables: Iterable[dg.AssetKey], *, manifest: Path) -> dg.Ass
                 "counts lie where they can, intervals hold their value, money has its currency, parts add up. A table "
                 "that is the same as when it last passed is not looked at again.",
             )
-            for key in sorted(tables)
-            if key.path[-1] in catalogue
+            for key in (dg.AssetKey(["published", table]) for table in sorted(catalogue))
         ],
         description="Great Expectations on the published tables, before the audit.",
         can_subset=True,

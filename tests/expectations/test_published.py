@@ -1,0 +1,240 @@
+"""What is expected of published tables: kept by a good row, and each broken once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import duckdb
+import pytest
+
+from dagster_project.landing.ledger import OPS_TABLES
+from dagster_project.publishing.catalogue import catalogue_from_manifest
+from dagster_project.transform import prepare_manifest
+from expectations import published, validation
+from expectations.published import has_rules, published_suite
+from expectations.suites import LARGEST, Expectation
+from expectations.validation import Verdict, remember, validate_published
+
+CATALOGUE = catalogue_from_manifest(prepare_manifest())
+# A good row of each table.
+GOOD = {
+    "journey_health_scores": """
+        'checkout' as journey, date '2026-03-02' as week_start_date, 'all' as segment, 'email' as channel,
+        70.0 as health_score, 60.0 as health_low, 80.0 as health_high, 70.0 as conversion_score,
+        null::double as sentiment_score, 70.0 as engagement_score, 70.0 as velocity_score, 30 as entered_count,
+        75.0 as baseline_score, -5.0 as change_from_baseline, 'watch' as status, 'fewer convert' as reason""",
+    "journey_attempts": """
+        'a1' as attempt_id, 'p1' as person_id, 'checkout' as journey, timestamp '2026-03-03 10:00' as started_at,
+        timestamp '2026-03-03 11:00' as ended_at, date '2026-03-02' as week_start_date, 'converted' as status,
+        'paid' as last_stage, 'email' as first_channel, 3 as touch_count, 9.5::double as value_amount,
+        'USD' as value_currency""",
+    "journey_steps": """
+        'a1' as attempt_id, 'checkout' as journey, 1 as step_number, 1 as stage_order, 'cart' as stage,
+        'website' as touchpoint, timestamp '2026-03-03 10:00' as entered_at, timestamp '2026-03-03 10:01' as left_at,
+        2 as touch_count, false as is_friction""",
+    "journey_stages": """
+        'checkout' as journey, '2026-03-02' as week, date '2026-03-02' as week_start_date, 'all' as segment,
+        1 as stage_order, 'cart' as stage, 10 as entered_count, 9 as reached_count, 5 as advanced_count,
+        3 as lost_count, 1 as open_count, 0.9 as shared_rate, 1.0 as step_rate, 0.375 as drop_off_rate,
+        0.2 as drop_off_low, 0.6 as drop_off_high, 1.5 as median_hours_from_previous, 
+        null::double as satisfaction_score, -20.0::double as value_at_risk_amount, 'USD' as value_at_risk_currency""",
+    "customer_timeline": """
+        'e1' as event_id, 'p1' as person_id, 'exact' as identity_tier, timestamp '2026-03-03 10:00' as occurred_at,
+        'segment' as source, 'order_paid' as event, 'shop' as touchpoint, 'outcome' as kind,
+        'purchase' as lifecycle_stage, 'email' as channel, 'human' as traffic_class, null::varchar as session_id,
+        0.5 as sentiment, false as is_friction, 9.5::double as revenue_amount, 'USD' as revenue_currency,
+        true as has_analytics_consent, true as has_marketing_consent, false as has_personalisation_consent""",
+    "customers": """
+        'p1' as person_id, 'exact' as identity_tier, null::varchar as account_id,
+        timestamp '2026-01-03 10:00' as first_seen_at, timestamp '2026-03-03 10:00' as last_seen_at,
+        'lost' as lifecycle_stage, 'S1' as segment, null::timestamp as first_bought_at,
+        timestamp '2026-03-03 10:00' as lost_at, true as has_analytics_consent, true as has_marketing_consent,
+        false as has_personalisation_consent""",
+    "customer_scores": """
+        'p1' as person_id, 'pays' as target, 0.2 as probability, 10 as decile, 'visited prices' as reason_1,
+        null::varchar as reason_2, null::varchar as reason_3, '1' as model_version,
+        date '2026-03-03' as snapshot_date""",
+    "customer_segments": """
+        'S1' as segment, 'Searchers' as name, 10 as customer_count, 4 as converted_count, 0.4 as conversion_rate,
+        0.2 as conversion_low, 0.7 as conversion_high, 12.5::double as value_amount, 'USD' as value_currency,
+        'They search.' as description""",
+    "model_cards": """
+        'pays' as model, '1' as model_version, 'propensity' as kind, 'pays' as target, 'logistic' as algorithm,
+        true as is_champion, 'first' as decision, timestamp '2026-03-03' as trained_as_of,
+        date '2025-06-02' as training_from, date '2025-12-01' as training_to, date '2025-12-22' as holdout_from,
+        date '2026-02-02' as holdout_to, 100 as row_count, 20 as positive_count, 30 as holdout_row_count,
+        5 as holdout_positive_count, 0.7 as auc, 0.6 as auc_low, 0.8 as auc_high, 0.4 as pr_auc, 0.1 as brier,
+        0.4 as log_loss, 0.3 as threshold, 0.5 as precision_at_threshold, 0.5 as recall_at_threshold,
+        1.1 as calibration_slope, 0.8 as calibration_slope_low, 1.4 as calibration_slope_high,
+        -0.1 as calibration_intercept, null::integer as segment_count, null::double as segment_stability,
+        0.05 as drift_psi, 'visits' as drift_feature, 12 as feature_count, 'd1' as data_version,
+        repeat('a', 64) as artifact_sha256""",
+    "model_diagnostics": """
+        'pays' as model, '1' as model_version, 'calibration' as measure, '0.1' as bucket, 1 as bucket_order,
+        0.1 as expected, 0.12 as observed, 0.1 as low, 0.2 as high, 40 as row_count""",
+    "data_quality": """
+        'table' as subject_type, 'segment/tracks' as subject, 'segment' as source, 'tracks' as source_table,
+        null::varchar as journey, null::integer as stage_order, null::varchar as stage, 'arrival' as topic,
+        'rows' as measure, 'all' as bucket, 0 as bucket_order, date '2026-03-01' as from_date,
+        date '2026-03-02' as to_date, 3.0 as value, 'rows' as unit, 0.5 as share_rate, false as is_problem,
+        null::varchar as detail""",
+}
+# How to break what says more than that a value is given, is one of some, or lies between two: by table and columns.
+BREAKS = {
+    ("journey_health_scores", "week_start_date"): "week_start_date = date '2026-03-03'",
+    ("journey_health_scores", "health_low, health_score"): "health_low = 71",
+    ("journey_health_scores", "health_score, health_high"): "health_high = 69",
+    ("journey_health_scores", "health_low, health_high"): "health_low = 81",
+    ("journey_health_scores", "health_score"): "health_score = null",
+    ("journey_attempts", "week_start_date"): "week_start_date = date '2026-03-03'",
+    ("journey_attempts", "ended_at, status"): "ended_at = null",
+    ("journey_attempts", "started_at, ended_at"): "ended_at = timestamp '2026-03-03 09:00'",
+    ("journey_attempts", "value_amount, status"): "status = 'lost'",
+    ("journey_steps", "entered_at, left_at"): "left_at = timestamp '2026-03-03 09:00'",
+    ("journey_stages", "week_start_date"): "week_start_date = date '2026-03-03'",
+    ("journey_stages", "week, week_start_date"): "week = 'all'",
+    ("journey_stages", "reached_count, entered_count"): "entered_count = 8",
+    ("journey_stages", "reached_count, advanced_count, lost_count, open_count"): "lost_count = 2",
+    ("journey_stages", "drop_off_low, drop_off_rate"): "drop_off_low = 0.4",
+    ("journey_stages", "drop_off_rate, drop_off_high"): "drop_off_high = 0.3",
+    ("journey_stages", "drop_off_low, drop_off_high"): "drop_off_low = 0.7",
+    ("customer_timeline", "person_id, has_analytics_consent"): "has_analytics_consent = false",
+    ("customer_timeline", "person_id, identity_tier"): "identity_tier = null",
+    ("customers", "first_seen_at, last_seen_at"): "last_seen_at = timestamp '2025-03-03'",
+    ("customers", "lost_at, lifecycle_stage"): "lost_at = null",
+    ("customers", "segment"): "segment = 'all'",
+    ("customer_segments", "segment"): "segment = 'all'",
+    ("customer_segments", "converted_count, customer_count"): "converted_count = 11",
+    ("customer_segments", "conversion_low, conversion_rate"): "conversion_low = 0.5",
+    ("customer_segments", "conversion_rate, conversion_high"): "conversion_high = 0.3",
+    ("customer_segments", "conversion_low, conversion_high"): "conversion_low = 0.8",
+    ("model_cards", "artifact_sha256"): "artifact_sha256 = 'a'",
+    ("model_cards", "positive_count, row_count"): "row_count = 19",
+    ("model_cards", "holdout_positive_count, holdout_row_count"): "holdout_row_count = 4",
+    ("model_cards", "auc_low, auc_high"): "auc_low = 0.9",
+    ("model_cards", "calibration_slope_low, calibration_slope_high"): "calibration_slope_low = 2",
+    ("model_cards", "training_from, training_to"): "training_from = date '2026-01-05'",
+    ("model_cards", "holdout_from, holdout_to"): "holdout_to = date '2025-12-15'",
+    ("model_cards", "training_to, holdout_from"): "holdout_from = date '2025-11-03'",
+    ("model_diagnostics", "low, high"): "low = 0.3",
+    ("data_quality", "from_date, to_date"): "to_date = date '2026-02-01'",
+}
+
+
+def suite_of(table: str):
+    entry = CATALOGUE[table]
+    return published_suite(table, columns=list(entry["columns"]), grain=entry["grain"])
+
+
+CASES = [(table, expectation) for table in GOOD for expectation in suite_of(table).expectations]
+
+
+@pytest.fixture(scope="module")
+def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
+    """Every published table with one good row."""
+    with duckdb.connect() as connection:
+        connection.execute("create schema published; create schema ops")
+        connection.execute(f"create table ops.validations ({OPS_TABLES['validations']})")
+        for table, row in GOOD.items():
+            connection.execute(f"create table published.{table} as select {row}")
+        yield connection
+
+
+@pytest.fixture
+def connection(warehouse: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The same, as it was before the test once the test is over."""
+    warehouse.begin()
+    yield warehouse
+    warehouse.rollback()
+
+
+def look(
+    connection: duckdb.DuckDBPyConnection, table: str, *, fingerprint: str = "", only: Expectation | None = None
+) -> Verdict:
+    suite = replace(suite_of(table), expectations=(only,)) if only else suite_of(table)
+    prints = {table: fingerprint} if fingerprint else {}
+    [verdict] = validate_published(connection, [suite], fingerprints=prints)
+    return verdict
+
+
+@pytest.mark.parametrize("table", sorted(CATALOGUE))
+def test_every_published_table_has_a_suite_of_its_own(table: str) -> None:
+    assert has_rules(table), f"say in expectations/published.py what must be true of published.{table}"
+    assert table in GOOD, f"give a good row of published.{table} here"
+    assert CATALOGUE[table]["grain"]
+    missing = {column for rule in published._RULES[table] for column in rule.needs} - set(CATALOGUE[table]["columns"])
+    assert not missing, "the suite speaks of columns that are not described"
+
+
+@pytest.mark.parametrize("table", GOOD)
+def test_a_good_row_passes(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    verdict = look(connection, table)
+    assert verdict.passed, str(verdict)
+    assert verdict.rows == 1
+
+
+def broken(table: str, expectation: Expectation) -> str:
+    """SQL that breaks an expectation of a table."""
+    column, arguments = expectation.column, expectation.arguments
+    update = f"update published.{table} set"
+    if expectation.kind == "ExpectTableColumnsToMatchSet":
+        return f"alter table published.{table} add column surplus integer"
+    if expectation.must == "be unique":
+        return f"insert into published.{table} from published.{table}"
+    special = BREAKS.get((table, column))
+    if special and expectation.kind != "ExpectColumnValuesToBeBetween" and expectation.must != "be given":
+        return f"{update} {special}"
+    if expectation.kind == "ExpectColumnValuesToNotBeNull":
+        return f"{update} {column} = null"
+    if expectation.kind == "ExpectColumnValuesToBeInSet":
+        return f"{update} {column} = 'something else'"
+    low, high = arguments["min_value"], arguments["max_value"]
+    value = "nan" if low == -LARGEST else low - 1 if high == LARGEST else high + 1
+    return f"alter table published.{table} alter {column} type double; {update} {column} = '{value}'"
+
+
+@pytest.mark.parametrize(("table", "expectation"), CASES, ids=lambda case: getattr(case, "column", case))
+def test_what_is_not_as_expected_is_found(
+    connection: duckdb.DuckDBPyConnection, table: str, expectation: Expectation
+) -> None:
+    connection.execute(broken(table, expectation))
+    verdict = look(connection, table, only=expectation)
+    [finding] = verdict.findings
+    assert finding.is_evaluated
+    assert finding.column.startswith(expectation.column)
+    assert expectation.must in str(verdict)
+    assert "something else" not in str(verdict)
+
+
+def test_an_unchanged_table_is_not_looked_at_again(
+    connection: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.commit()  # `remember` has a transaction of its own
+    remember(connection, [look(connection, "customer_scores", fingerprint="one")])
+    connection.begin()
+    assert not look(connection, "customer_scores", fingerprint="two").is_unchanged
+    monkeypatch.setattr(validation, "_great_expectations", lambda: pytest.fail("nothing is new"))
+    verdict = look(connection, "customer_scores", fingerprint="one")
+    assert verdict.is_unchanged and verdict.passed
+    assert str(verdict).startswith("Nothing new since its ")
+
+
+def test_a_table_that_is_not_there_fails(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("drop table published.customer_scores")
+    assert "must be there" in str(look(connection, "customer_scores"))
+
+
+def test_a_text_where_a_number_should_be_is_told_without_the_text(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    row = f"select * replace ('ann@corp.example' as probability) from (select {GOOD['customer_scores']})"
+    with duckdb.connect() as connection:
+        connection.execute("create schema published; create schema ops")
+        connection.execute(f"create table ops.validations ({OPS_TABLES['validations']})")
+        connection.execute(f"create table published.customer_scores as {row}")
+        verdict = look(connection, "customer_scores")
+    told = str(verdict) + caplog.text + "".join(capfd.readouterr())
+    assert "probability must lie between 0 and 1, which could not be told" in told
+    assert "ann" not in told
+    assert len(verdict.findings) == 1, "the other columns are told apart from it"
