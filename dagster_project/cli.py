@@ -577,10 +577,10 @@ def _check_lock(settings: Settings) -> str:
 
 
 def _check_postgres(settings: Settings) -> str:
-    from dagster_project.publishing.postgres import NOT_SET, standing
+    from dagster_project.publishing.postgres import NO_TARGET, standing
 
     if not settings.postgres_url:
-        return NOT_SET
+        return NO_TARGET
     report = standing(settings)
     if report.problem:
         raise ThroughlineError(report.summary)

@@ -10,7 +10,7 @@ from dagster_project.defs.night import POOL, Warehouse
 from dagster_project.gates import planned_assets
 from dagster_project.night import complete_night
 from dagster_project.publishing.catalogue import catalogue_from_manifest, uses_from_manifest
-from dagster_project.publishing.postgres import NOT_SET, bring_up_to_date
+from dagster_project.publishing.postgres import NO_TARGET, bring_up_to_date
 from dagster_project.publishing.publisher import publish
 from dagster_project.publishing.versions import DICTIONARY_FILE
 
@@ -91,8 +91,10 @@ def second_target(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg
     """Bring PostgreSQL up to date, or say why it is behind."""
     if not warehouse.settings.postgres_url:
         return dg.MaterializeResult(
-            metadata={"outcome": NOT_SET},
-            check_results=[dg.AssetCheckResult(check_name=POSTGRES_IS_CURRENT.name, passed=True, description=NOT_SET)],
+            metadata={"outcome": NO_TARGET},
+            check_results=[
+                dg.AssetCheckResult(check_name=POSTGRES_IS_CURRENT.name, passed=True, description=NO_TARGET)
+            ],
         )
     report = bring_up_to_date(warehouse.settings, run_id=context.run.run_id)
     return dg.MaterializeResult(

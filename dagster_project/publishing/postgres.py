@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "throughline"
 READERS = "throughline_reader"
-NOT_SET = "No second target is set."
+NO_TARGET = "There is no second target."
 
 # The oldest major version that its makers maintain in 2026.
 LEAST_SERVER = 14
@@ -147,15 +147,15 @@ class PostgresReport:
             return f"PostgreSQL at {self.place} shows version {self.version_id} now ({self.rows:,} rows sent).{notice}"
         if self.is_current:
             return f"PostgreSQL at {self.place} shows version {self.version_id} already, since {self.since}.{notice}"
-        shows = f"it shows {self.version_id}, since {self.since}" if self.version_id else "it shows no version yet"
-        problem = self.problem or "the next run brings it up to date"
-        if self.version_id == self.wanted_id:
+        if self.problem and self.version_id == self.wanted_id:
             return (
-                f"PostgreSQL at {self.place} could not be looked at: {problem}; when last seen it showed "
+                f"PostgreSQL at {self.place} could not be looked at: {self.problem}; when last seen it showed "
                 f"{self.version_id}, as the files do, and the next run tries again."
             )
+        shows = f"it shows {self.version_id}, since {self.since}" if self.version_id else "it shows no version yet"
+        why = f"{self.problem}; " if self.problem else ""
         return (
-            f"PostgreSQL at {self.place} is behind: {problem}; {shows}, the files show {self.wanted_id}, "
+            f"PostgreSQL at {self.place} is behind: {why}{shows}, the files show {self.wanted_id}, "
             "and the next run tries again."
         )
 

@@ -639,36 +639,49 @@ def test_rollback_takes_the_target_along(both, database, bring, monkeypatch, cap
 
 
 @pytest.fixture
-def run_target(both: Settings, monkeypatch: pytest.MonkeyPatch):
-    """Materialise the asset as a night does."""
+def run_end_of_night(both: Settings, monkeypatch: pytest.MonkeyPatch):
+    """Run what ends a night: the audit, the switch and the second target."""
+    from dagster_project.defs.checks import POSTGRES_IS_CURRENT, audit_asset
     from dagster_project.defs.night import Warehouse
-    from dagster_project.defs.publishing import second_target
+    from dagster_project.defs.publishing import current_asset, second_target
+    from dagster_project.gates import not_happened
     from dagster_project.instance import open_instance
+    from dagster_project.transform import MANIFEST
+
+    audit = audit_asset([])
+    night = [audit, current_asset([audit], manifest=MANIFEST), second_target]
 
     def run(url: str) -> tuple[dg.AssetCheckEvaluation, dict[str, object]]:
         monkeypatch.setenv("THROUGHLINE_DATA", str(both.data))
         monkeypatch.setenv("THROUGHLINE_POSTGRES_URL", url)
         with open_instance(both) as instance:
-            result = dg.materialize([second_target], resources={"warehouse": Warehouse()}, instance=instance)
+            result = dg.materialize(night, resources={"warehouse": Warehouse()}, instance=instance)
+            assert not_happened(instance, run_id=result.run_id) == ([], [])
         assert result.success
-        (check,) = result.get_asset_check_evaluations()
+        (check,) = [
+            check for check in result.get_asset_check_evaluations() if check.asset_check_key == POSTGRES_IS_CURRENT
+        ]
         (event,) = result.asset_materializations_for_node("published__postgres")
         return check, {name: value.value for name, value in event.metadata.items()}
 
     return run
 
 
-def test_the_asset_warns_and_the_run_succeeds(both, database, fill, publish_now, run_target):
+def test_the_night_succeeds_and_the_asset_warns(both, database, fill, run_end_of_night):
     fill(both, stamp=1)
-    publish_now(both)
-    check, metadata = run_target("")
-    assert check.passed and metadata == {"outcome": "No second target is set."}
-    check, metadata = run_target(both.postgres_url.replace(f":{database.port}", ":1"))
+    check, metadata = run_end_of_night("")
+    first = current_version(both)
+    assert first and check.passed and metadata == {"outcome": "There is no second target."}
+    fill(both, stamp=2)
+    check, metadata = run_end_of_night(both.postgres_url.replace(f":{database.port}", ":1"))
+    second = current_version(both)
+    assert second.version_id != first.version_id
     assert not check.passed and check.severity == dg.AssetCheckSeverity.WARN
     assert check.description == metadata["outcome"] and "nobody answers at 127.0.0.1:1" in check.description
-    check, metadata = run_target(both.postgres_url)
-    assert check.passed and metadata["version"] == current_version(both).version_id
+    check, metadata = run_end_of_night(both.postgres_url)
+    assert check.passed and metadata["version"] == second.version_id == current_version(both).version_id
     assert "s3cr" not in json.dumps(metadata)
+    assert stamps(database) == (2, 2, second.version_id)
     assert standing(both).is_current
 
 
