@@ -7,6 +7,7 @@ predicted before stays, with its date. The statistics are in ``ml/``; here they 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -464,10 +465,15 @@ def _train_propensity(
 
 
 def _diagnostics(measure: str, table: pa.Table) -> list[dict[str, Any]]:
-    """The rows of a table as those of ``predictions.model_diagnostics``."""
+    """The rows of a table as those of ``predictions.model_diagnostics``; what is no number there is null here."""
     columns = {"bucket", "bucket_order", "expected", "observed", "low", "high", "row_count"}
     return [
-        {"measure": measure, "bucket_order": place, **{key: value for key, value in row.items() if key in columns}}
+        {"measure": measure, "bucket_order": place}
+        | {
+            key: None if isinstance(value, float) and not math.isfinite(value) else value
+            for key, value in row.items()
+            if key in columns
+        }
         for place, row in enumerate(table.to_pylist(), start=1)
     ]
 
@@ -490,10 +496,11 @@ def _score(connection: duckdb.DuckDBPyConnection, registry: Registry, *, target:
         if champion is None:
             return Told(model=model, is_fine=True, sentence=f"{model}: nobody is scored, there is no model yet.")
         loaded, schema = registry.load(champion), _schema_of(champion)
-        rows, _ = _asked_about(connection, target, is_tonight=True)
-        probabilities = predict(loaded.estimator, rows, schema=schema)
+        rows, now = _asked_about(connection, target, is_tonight=True)
+        features = rows.select([*now.names])
+        probabilities = predict(loaded.estimator, features, schema=schema)
         words = dict(connection.execute("select feature, words from staging.feature_words").fetchall())
-        why = reasons(loaded.estimator, rows, schema=schema, background=loaded.background, words=words)
+        why = reasons(loaded.estimator, features, schema=schema, background=loaded.background, words=words)
     except (RegistryError, SchemaChanged) as error:
         return Told(model=model, is_fine=False, sentence=f"{model}: {error} {_what_stays(connection, model)}")
     scored = rows.select(["identifier", "person_id", "snapshot_date"]).append_column(
