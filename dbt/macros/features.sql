@@ -87,10 +87,11 @@
 
 
 {#
-    CTEs that end in `held`: who was known to hold each identifier at the start of each of `days`, a relation with
-    `snapshot_date`. A device known to be shared by then is nobody's. `scope` keeps rows of `held`.
+    CTEs that end in `holders`: who was known to hold an identifier at the snapshots from one day until another. What
+    became known on a day counts from its end, so from the snapshot of the next day on. A device known to be shared is
+    nobody's. Persons have a number of their own here, by which rows are joined and counted quickest.
 #}
-{% macro held_ctes(days, scope="true") %}
+{% macro holder_ctes() %}
     identifiers as (
         select identifier, component_id, first_available_at
         from {{ source("identity", "identifiers") }}
@@ -101,10 +102,14 @@
         select
             history.identifier,
             history.person_id,
-            history.known_from,
-            coalesce(history.known_to, cast('9999-12-31' as timestamp)) as known_to,
             identifiers.component_id,
-            identifiers.first_available_at
+            identifiers.first_available_at,
+            {{ next_day(local_day("history.known_from")) }} as from_day,
+            case
+                when history.known_to is null
+                then cast('9999-12-31' as date)
+                else {{ next_day(local_day("history.known_to")) }}
+            end as until_day
         from {{ source("identity", "identifier_history") }} as history
         inner join identifiers on history.identifier = identifiers.identifier
     ),
@@ -114,85 +119,113 @@
         select
             person_id,
             identifier,
+            component_id,
             row_number() over (partition by person_id order by first_available_at, identifier) as place
         from history
     ),
 
-    anchors as (select person_id, identifier from ranked_holders where place = 1),
+    persons as (
+        select person_id, identifier, component_id, row_number() over (order by person_id) as person_number
+        from ranked_holders
+        where place = 1
+    ),
 
     device_changes as (
-        select {{ list_to_rows("identifiers") }} as identifier, changed_on, kind
+        select {{ list_to_rows("identifiers") }} as identifier, kind, {{ next_day("changed_on") }} as from_day
         from {{ source("identity", "changes") }}
         where kind in ('new_shared_device', 'shared_device_ended')
     ),
 
-    followed_devices as (
-        select
-            identifier,
-            kind,
-            changed_on as shared_from,
-            lead(changed_on, 1, cast('9999-12-31' as date)) over (
-                partition by identifier order by changed_on
-            ) as shared_to
+    {# Of devices that were ever shared, the times in which they were not. #}
+    unshared as (
+        select identifier, cast('1900-01-01' as date) as from_day, min(from_day) as until_day
         from device_changes
+        group by identifier
+        union all
+        select identifier, from_day, until_day
+        from
+            (
+                select
+                    identifier,
+                    kind,
+                    from_day,
+                    lead(from_day, 1, cast('9999-12-31' as date)) over (
+                        partition by identifier order by from_day
+                    ) as until_day
+                from device_changes
+            ) as followed
+        where kind = 'shared_device_ended'
     ),
 
-    shared_devices as (
-        select identifier, shared_from, shared_to from followed_devices where kind = 'new_shared_device'
-    ),
-
-    known_days as (select snapshot_date, {{ day_start_utc("snapshot_date") }} as known_at from {{ days }}),
-
-    held as (
-        select known_days.snapshot_date, history.identifier, history.person_id, history.component_id
+    holders as (
+        select
+            history.identifier,
+            history.component_id,
+            persons.person_number,
+            greatest(history.from_day, coalesce(unshared.from_day, history.from_day)) as from_day,
+            least(history.until_day, coalesce(unshared.until_day, history.until_day)) as until_day
         from history
-        inner join
-            known_days on history.known_from <= known_days.known_at and history.known_to > known_days.known_at
+        inner join persons on history.person_id = persons.person_id
         left join
-            shared_devices
-            on history.identifier = shared_devices.identifier
-            and shared_devices.shared_from < known_days.snapshot_date
-            and shared_devices.shared_to >= known_days.snapshot_date
-        where shared_devices.identifier is null and {{ scope }}
+            unshared
+            on history.identifier = unshared.identifier
+            and unshared.from_day < history.until_day
+            and unshared.until_day > history.from_day
+        where
+            unshared.identifier is not null
+            or history.identifier not in (select identifier from device_changes)
     )
 {% endmacro %}
 
 
-{# CTEs that follow `held_ctes` and end in `features`: one row per snapshot and person seen in the days before. #}
-{% macro feature_ctes() %}
+{# Keeps weekly snapshots to what this night writes: components it touches, and the weeks since the last night. #}
+{% macro in_affected_week(component, snapshot_date) %}
+    {% set affected = ref("affected_components") %}
+    {% if is_incremental() %}
+        (
+            {{ component }} in (select component_id from {{ affected }})
+            or {{ snapshot_date }} > {{ open_day("cast('" ~ var("previous_as_of") ~ "' as timestamp)") }}
+        )
+    {% else %} true
+    {% endif %}
+{% endmacro %}
+
+
+{#
+    CTEs that follow `holder_ctes` and end in `features`: one row for each of `days`, a relation with `snapshot_date`,
+    and each person seen in the days before. `scope` keeps rows of `days` and `holders`.
+#}
+{% macro feature_ctes(days, scope="true") %}
     {% set events = feature_events() %}
     {% set never = feature_days() + 1 %}
-    {% set sums = ["visit_count", "use_visit_count", "evening_visit_count"] %}
-    {% for kind in device_kinds() %} {% do sums.append(kind ~ "_visit_count") %} {% endfor %}
-    {% set sums = sums + [
-        "own_event_count",
-        "touch_count",
-        "milestone_count",
-        "friction_count",
-        "help_contact_count",
-    ] %}
-    {% for name in events %} {% do sums.append(name ~ "_count") %} {% endfor %}
-    days_of_persons as (
+    cells as (
         select
-            held.snapshot_date,
-            held.person_id,
-            {{ days_between("activity.local_day", "held.snapshot_date") }} as age,
-            {% for name in sums %}
-                sum(activity.{{ name }}) as {{ name }}{{ "," if not loop.last }}
-            {% endfor %}
-        from held
+            holders.person_number,
+            holders.component_id,
+            greatest({{ next_day("activity.known_day") }}, holders.from_day) as from_day,
+            least({{ days_after("activity.local_day", feature_days() + 1) }}, holders.until_day) as until_day,
+            {{ all_but(["component_id", "identifier", "known_day"], "activity") }}
+        from {{ ref("daily_activity") }} as activity
+        inner join holders on activity.identifier = holders.identifier
+    ),
+
+    aged as (
+        select
+            days.snapshot_date,
+            {{ days_between("cells.local_day", "days.snapshot_date") }} as age,
+            {{ all_but(["local_day", "from_day", "until_day", "component_id"], "cells") }}
+        from cells as cells
         inner join
-            {{ ref("daily_activity") }} as activity
-            on held.identifier = activity.identifier
-            and activity.known_day < held.snapshot_date
-            and activity.local_day >= {{ days_before("held.snapshot_date", feature_days()) }}
-        group by 1, 2, 3
+            {{ days }} as days
+            on cells.from_day <= days.snapshot_date
+            and cells.until_day > days.snapshot_date
+            and {{ scope.replace("holders.", "cells.") }}
     ),
 
     recent as (
         select
             snapshot_date,
-            person_id,
+            person_number,
             min(age) as days_since_last_seen,
             sum(case when age <= 7 then visit_count else 0 end) as visit_count_7d,
             sum(case when age between 8 and 14 then visit_count else 0 end) as visit_count_8_14d,
@@ -205,8 +238,8 @@
             {% for kind in device_kinds() %}
                 sum({{ kind }}_visit_count) as {{ kind }}_visit_count,
             {% endfor %}
-            count(case when age <= 28 then 1 end) as active_day_count_28d,
-            count(*) as active_day_count_91d,
+            {{ distinct_days("age", 1, 28) }} as active_day_count_28d,
+            {{ distinct_days("age", 29, feature_days()) }} as active_day_count_before,
             sum(case when age <= 28 then touch_count else 0 end) as touch_count_28d,
             sum(case when age <= 28 then milestone_count else 0 end) as milestone_count_28d,
             sum(case when age <= 28 then friction_count else 0 end) as friction_count_28d,
@@ -219,48 +252,66 @@
                 ) as days_since_{{ name }}
                 {{- "," if not loop.last }}
             {% endfor %}
-        from days_of_persons
-        group by snapshot_date, person_id
+        from aged
+        group by snapshot_date, person_number
     ),
 
     {# What has no place in a sum of days: the first and the latest that any identifier tells. #}
+    facts as (
+        select
+            holders.person_number,
+            holders.component_id,
+            greatest(facts.from_day, holders.from_day) as from_day,
+            least(facts.until_day, holders.until_day) as until_day,
+            case when {{ has_prefix("holders.identifier", "device_id:") }} then 0 else 1 end as has_login,
+            {{ all_but(["component_id", "from_day", "until_day"], "facts") }}
+        from {{ ref("identifier_facts") }} as facts
+        inner join holders on facts.identifier = holders.identifier
+    ),
+
     known_facts as (
         select
-            held.snapshot_date,
-            held.person_id,
+            days.snapshot_date,
+            facts.person_number,
             min(facts.first_seen_day) as first_seen_day,
-            {{ value_at_first("facts.first_channel", ["facts.first_visit_at", "held.identifier"]) }}
+            {{ value_at_first("facts.first_channel", ["facts.first_visit_at", "facts.identifier"]) }}
             as first_channel,
-            {{ value_at_last("facts.country", ["facts.country_told_day", "held.identifier"]) }} as country,
-            max(case when {{ has_prefix("held.identifier", "device_id:") }} then 0 else 1 end) as has_login,
+            {{ value_at_last("facts.country", ["facts.country_told_day", "facts.identifier"]) }} as country,
+            max(facts.has_login) as has_login,
             max(facts.has_account) as has_account
-        from held
+        from facts
         inner join
-            {{ ref("identifier_facts") }} as facts
-            on held.identifier = facts.identifier
-            and facts.known_from_day <= held.snapshot_date
-            and facts.known_to_day > held.snapshot_date
+            {{ days }} as days
+            on facts.from_day <= days.snapshot_date
+            and facts.until_day > days.snapshot_date
+            and {{ scope.replace("holders.", "facts.") }}
         group by 1, 2
     ),
 
     features as (
         select
             recent.snapshot_date,
-            recent.person_id,
-            anchors.identifier,
-            identifiers.component_id,
+            persons.person_id,
+            persons.identifier,
+            persons.component_id,
             {{ days_between("known_facts.first_seen_day", "recent.snapshot_date") }} as days_since_first_seen,
             recent.days_since_last_seen,
-            cast(recent.visit_count_7d as bigint) as visit_count_7d,
-            cast(recent.visit_count_8_14d as bigint) as visit_count_8_14d,
-            cast(recent.visit_count_28d as bigint) as visit_count_28d,
-            cast(recent.use_visit_count_7d as bigint) as use_visit_count_7d,
-            cast(recent.use_visit_count_8_14d as bigint) as use_visit_count_8_14d,
-            cast(recent.use_visit_count_28d as bigint) as use_visit_count_28d,
+            {% for name in [
+                "visit_count_7d",
+                "visit_count_8_14d",
+                "visit_count_28d",
+                "use_visit_count_7d",
+                "use_visit_count_8_14d",
+                "use_visit_count_28d",
+            ] %}
+                cast(recent.{{ name }} as bigint) as {{ name }},
+            {% endfor %}
             cast(least(recent.use_visit_count_7d, 2) as bigint) as use_level_7d,
             cast(least(recent.use_visit_count_8_14d, 2) as bigint) as use_level_8_14d,
-            recent.active_day_count_28d,
-            recent.active_day_count_91d,
+            cast(recent.active_day_count_28d as bigint) as active_day_count_28d,
+            cast(
+                recent.active_day_count_28d + recent.active_day_count_before as bigint
+            ) as active_day_count_91d,
             {% for name in [
                 "touch_count_28d",
                 "milestone_count_28d",
@@ -295,35 +346,63 @@
             end as device_kind,
             coalesce(known_facts.country, 'unknown') as country
         from recent
-        inner join anchors on recent.person_id = anchors.person_id
-        inner join identifiers on anchors.identifier = identifiers.identifier
+        inner join persons on recent.person_number = persons.person_number
         inner join
             known_facts
             on recent.snapshot_date = known_facts.snapshot_date
-            and recent.person_id = known_facts.person_id
+            and recent.person_number = known_facts.person_number
     )
 {% endmacro %}
 
 
-{# CTEs that follow `held_ctes`: how often the persons of `wanted` had done each thing by each snapshot. #}
+{#
+    CTEs that follow `holder_ctes` and end in `profiles`: how often the persons of `wanted`, a relation with
+    `snapshot_date` and `person_number`, had done each thing by then.
+#}
 {% macro profile_ctes(wanted) %}
+    actions as (
+        select block, action, row_number() over (order by block, action) as action_number
+        from (select distinct block, action from {{ ref("action_counts") }}) as named
+    ),
+
+    done as (
+        select
+            holders.person_number,
+            actions.action_number,
+            counts.action_count,
+            greatest(counts.from_day, holders.from_day) as from_day,
+            holders.until_day
+        from {{ ref("action_counts") }} as counts
+        inner join actions on counts.block = actions.block and counts.action = actions.action
+        inner join holders on counts.identifier = holders.identifier
+    ),
+
+    summed as (
+        select
+            wanted.snapshot_date,
+            wanted.person_number,
+            done.action_number,
+            sum(done.action_count) as action_count
+        from {{ wanted }} as wanted
+        inner join
+            done
+            on wanted.person_number = done.person_number
+            and done.from_day <= wanted.snapshot_date
+            and done.until_day > wanted.snapshot_date
+        group by 1, 2, 3
+    ),
+
     profiles as (
         select
-            held.snapshot_date,
-            held.person_id,
-            held.component_id,
+            summed.snapshot_date,
+            persons.person_id,
+            persons.identifier,
+            persons.component_id,
             actions.block,
             actions.action,
-            cast(sum(actions.action_count) as bigint) as action_count
-        from held
-        inner join
-            {{ wanted }} as wanted
-            on held.snapshot_date = wanted.snapshot_date
-            and held.person_id = wanted.person_id
-        inner join
-            {{ ref("action_counts") }} as actions
-            on held.identifier = actions.identifier
-            and actions.known_from_day <= held.snapshot_date
-        group by 1, 2, 3, 4, 5
+            cast(summed.action_count as bigint) as action_count
+        from summed
+        inner join persons on summed.person_number = persons.person_number
+        inner join actions on summed.action_number = actions.action_number
     )
 {% endmacro %}

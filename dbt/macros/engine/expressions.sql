@@ -96,3 +96,17 @@
 
 
 {% macro value_at_last(value, order) %} arg_max({{ value }}, row({{ order | join(", ") }})) {% endmacro %}
+
+
+{# How many different whole numbers of `age` from `first` to `last`, at most 63 of them, a group has. #}
+{% macro distinct_days(age, first, last) %}
+    bit_count(
+        bit_or(
+            case
+                when {{ age }} between {{ first }} and {{ last }}
+                then cast(1 as ubigint) << cast({{ age }} - {{ first }} as ubigint)
+                else cast(0 as ubigint)
+            end
+        )
+    )
+{% endmacro %}

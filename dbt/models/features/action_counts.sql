@@ -40,7 +40,7 @@ with
         select
             component_id,
             identifier,
-            {{ next_day("known_day") }} as known_from_day,
+            {{ next_day("known_day") }} as from_day,
             block,
             action,
             count(*) as action_count

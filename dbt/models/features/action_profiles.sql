@@ -4,62 +4,46 @@
     What each person had done by each Monday, at the Mondays before which their actions or their identifiers
     changed; between them the last one holds.
 #}
-{% set affected = (
-    "history.component_id in (select component_id from timeline.affected_components) or known_days.snapshot_date > "
-    ~ open_day("cast('" ~ var("previous_as_of") ~ "' as timestamp)")
-) %}
 with
-    known_range as (select min(known_from_day) as first_day from {{ ref("action_counts") }}),
+    known_range as (select min(from_day) as first_day from {{ ref("action_counts") }}),
 
     mondays as (
         select {{ mondays_to_rows("first_day", open_day(as_of())) }} as snapshot_date from known_range
     ),
 
-    {{ held_ctes("mondays", scope="(" ~ affected ~ ")" if is_incremental() else "true") }},
+    {{ holder_ctes() }},
 
-    told as (
-        select distinct identifier, {{ monday_on_or_after("known_from_day") }} as snapshot_date
-        from {{ ref("action_counts") }}
-    ),
-
-    acted as (
-        select distinct held.snapshot_date, held.person_id
-        from held
-        inner join told on held.identifier = told.identifier and held.snapshot_date = told.snapshot_date
-    ),
-
-    {# An identifier came to a person, or left. #}
-    moved as (
-        select person_id, {{ monday_on_or_after(next_day(local_day("known_from"))) }} as snapshot_date
-        from history
+    changes as (
+        {# Something became known of an identifier, #}
+        select
+            holders.component_id,
+            holders.person_number,
+            {{ monday_on_or_after("counts.from_day") }} as snapshot_date
+        from {{ ref("action_counts") }} as counts
+        inner join
+            holders
+            on counts.identifier = holders.identifier
+            and counts.from_day >= holders.from_day
+            and counts.from_day < holders.until_day
         union
-        select person_id, {{ monday_on_or_after(next_day(local_day("known_to"))) }}
-        from history
-        where known_to < cast('9999-12-31' as timestamp)
+        {# or it came to a person, #}
+        select component_id, person_number, {{ monday_on_or_after("from_day") }}
+        from holders
+        union
+        {# or left one. #}
+        select component_id, person_number, {{ monday_on_or_after("until_day") }}
+        from holders
+        where until_day < cast('9999-12-31' as date)
     ),
 
     wanted as (
-        select snapshot_date, person_id
-        from acted
-        union
-        select snapshot_date, person_id
-        from moved
+        select changes.snapshot_date, changes.person_number
+        from changes
+        inner join mondays on changes.snapshot_date = mondays.snapshot_date
+        where {{ in_affected_week("changes.component_id", "changes.snapshot_date") }}
     ),
 
-    {{ profile_ctes("wanted") }},
-
-    final as (
-        select
-            profiles.snapshot_date,
-            profiles.person_id,
-            anchors.identifier,
-            profiles.component_id,
-            profiles.block,
-            profiles.action,
-            profiles.action_count
-        from profiles
-        inner join anchors on profiles.person_id = anchors.person_id
-    )
+    {{ profile_ctes("wanted") }}
 
 select *
-from final
+from profiles

@@ -2,24 +2,16 @@
 with
     tonight as (select {{ tonight() }} as snapshot_date),
 
-    {{ held_ctes("tonight") }},
+    {{ holder_ctes() }},
 
-    wanted as (select distinct snapshot_date, person_id from held),
+    wanted as (
+        select distinct tonight.snapshot_date, holders.person_number
+        from holders
+        inner join
+            tonight on holders.from_day <= tonight.snapshot_date and holders.until_day > tonight.snapshot_date
+    ),
 
-    {{ profile_ctes("wanted") }},
-
-    final as (
-        select
-            profiles.snapshot_date,
-            profiles.person_id,
-            anchors.identifier,
-            profiles.component_id,
-            profiles.block,
-            profiles.action,
-            profiles.action_count
-        from profiles
-        inner join anchors on profiles.person_id = anchors.person_id
-    )
+    {{ profile_ctes("wanted") }}
 
 select *
-from final
+from profiles

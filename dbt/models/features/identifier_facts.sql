@@ -84,10 +84,10 @@ with
         select
             component_id,
             identifier,
-            {{ next_day("known_day") }} as known_from_day,
+            {{ next_day("known_day") }} as from_day,
             lead({{ next_day("known_day") }}, 1, cast('9999-12-31' as date)) over (
                 partition by identifier order by known_day
-            ) as known_to_day,
+            ) as until_day,
             first_seen_day,
             first_visit_at,
             first_channel,

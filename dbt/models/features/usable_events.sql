@@ -46,24 +46,17 @@ with
         select
             event_id,
             case when {{ has_prefix("device_id", "junk_") }} then identifier else device_id end as device_id,
-            source,
             known_day,
             occurred_at,
-            url,
-            referrer,
-            utm_source,
-            utm_medium,
-            click_id_type
+            coalesce(url, referrer, utm_source, click_id_type) is not null as is_telling,
+            coalesce(event in ({{ quoted(feature_events()["feature_used"]) }}), false) as is_use
         from owned
         where is_of_a_visit and kind <> 'outcome' and event not in ({{ quoted(events_after_outcomes()) }})
     ),
 
     spaced as (
         select
-            event_id,
-            device_id,
-            known_day,
-            occurred_at,
+            *,
             lag(occurred_at) over (
                 partition by device_id order by known_day, occurred_at, event_id
             ) as previous_at
@@ -72,69 +65,65 @@ with
 
     opened as (
         select
-            event_id,
-            device_id,
-            known_day,
-            occurred_at,
+            {{ all_but(["previous_at"]) }},
             case
                 when
                     abs({{ seconds_between("previous_at", "occurred_at") }})
                     < {{ var("session_gap_seconds") }}
                 then 0
                 else 1
-            end as is_visit_start
+            end as is_start
         from spaced
     ),
 
     numbered as (
         select
-            event_id,
-            device_id,
-            known_day,
-            is_visit_start,
-            sum(is_visit_start) over (
+            *,
+            sum(is_start) over (
                 partition by device_id order by known_day, occurred_at, event_id rows unbounded preceding
             ) as visit_number
         from opened
     ),
 
-    telling as (
+    {# What was known of a visit on one day: the event that opened it, the first that tells whence, one of use. #}
+    visits as (
         select
-            numbered.device_id,
-            numbered.visit_number,
-            numbered.known_day,
-            web_events.source,
-            web_events.utm_source,
-            web_events.utm_medium,
-            web_events.click_id_type,
-            {{ url_host("web_events.url") }} as host,
-            {{ url_host("web_events.referrer") }} as said_host,
-            row_number() over (
-                partition by numbered.device_id, numbered.visit_number
-                order by numbered.known_day, web_events.occurred_at, web_events.event_id
-            ) as place
+            max(case when is_start = 1 then event_id end) as event_id,
+            {{
+                value_at_first(
+                    "case when is_telling then event_id end",
+                    ["case when is_telling then occurred_at end", "event_id"],
+                )
+            }} as entry_event_id,
+            min(case when is_use then event_id end) as use_event_id
         from numbered
-        inner join web_events on numbered.event_id = web_events.event_id
-        where
-            coalesce(web_events.url, web_events.referrer, web_events.utm_source, web_events.click_id_type)
-            is not null
+        group by device_id, visit_number, known_day
     ),
 
-    {# Where a visit came from: its first event that tells, as far as it was known on the day the visit was. #}
+    told_entries as (
+        select
+            visits.event_id,
+            owned.source,
+            owned.utm_source,
+            owned.utm_medium,
+            owned.click_id_type,
+            {{ url_host("owned.url") }} as host,
+            {{ url_host("owned.referrer") }} as said_host
+        from visits
+        inner join owned on visits.entry_event_id = owned.event_id
+        where visits.event_id is not null
+    ),
+
+    {# Its own site is no referrer. #}
     entries as (
         select
-            telling.device_id,
-            telling.visit_number,
-            telling.known_day,
-            telling.source,
-            telling.utm_source,
-            telling.utm_medium,
-            telling.click_id_type,
-            case
-                when telling.said_host <> coalesce(telling.host, '') then telling.said_host
-            end as referrer_host
-        from telling
-        where telling.place = 1
+            event_id,
+            source,
+            utm_source,
+            utm_medium,
+            click_id_type,
+            case when said_host <> coalesce(host, '') then said_host end as referrer_host
+        from told_entries
     ),
 
     kinds_of_entry as (
@@ -143,26 +132,20 @@ with
 
     {{ channel_ctes() }},
 
-    visits as (
-        select numbered.event_id, coalesce(channels.channel, 'direct') as visit_channel
-        from numbered
-        left join
-            entries
-            on numbered.device_id = entries.device_id
-            and numbered.visit_number = entries.visit_number
-            and numbered.known_day = entries.known_day
-        left join channels on {{ is_entry_of_channel("entries", "entries.referrer_host") }}
-        where numbered.is_visit_start = 1
+    channels_of_visits as (
+        select entries.event_id, channels.channel
+        from entries
+        inner join channels on {{ is_entry_of_channel("entries", "entries.referrer_host") }}
     ),
 
-    {# Each visit in which the product was used, by one of the events that say so. #}
-    uses as (
-        select min(owned.event_id) as event_id
-        from owned
-        inner join numbered on owned.event_id = numbered.event_id
-        where owned.event in ({{ quoted(feature_events()["feature_used"]) }})
-        group by numbered.device_id, numbered.visit_number, numbered.known_day
+    visit_starts as (
+        select visits.event_id, coalesce(channels_of_visits.channel, 'direct') as visit_channel
+        from visits
+        left join channels_of_visits on visits.event_id = channels_of_visits.event_id
+        where visits.event_id is not null
     ),
+
+    uses as (select use_event_id as event_id from visits where use_event_id is not null),
 
     details as (select * from {{ ref("action_details") }}),
 
@@ -179,7 +162,7 @@ with
             extract(hour from owned.local_at) as local_hour,
             owned.kind in ('touch', 'milestone', 'friction')
             and owned.event not in ({{ quoted(events_after_outcomes()) }}) as is_own,
-            visits.visit_channel,
+            visit_starts.visit_channel,
             uses.event_id is not null as is_visit_of_use,
             case
                 when owned.app_version is not null
@@ -204,7 +187,7 @@ with
                 then {{ json_value("owned.properties", "details.property") }}
             end as action
         from owned
-        left join visits on owned.event_id = visits.event_id
+        left join visit_starts on owned.event_id = visit_starts.event_id
         left join uses on owned.event_id = uses.event_id
         left join details on owned.event = details.event
     )
