@@ -7,9 +7,11 @@ boosted trees. The better one is judged once, on the latest snapshots, which nei
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,14 +35,14 @@ FEWEST_IN_TRAINING, FEWEST_IN_HOLDOUT = 40, 10
 STRETCHES, FORETOLD = 5, 3
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 BINS, FEWEST_PER_LEVEL = 5, 20
-TREES = 150
+TREES = 80
 LEAVES = (4, 8)
 # Rows are scored so many at a time: memory stays flat, and the columns in the cache.
 CHUNK_ROWS = 20_000
 
 MISSING = "(none)"
-# Steps that hold many features; a category has a step of its own, called like it.
-COUNTS, OTHERS = "all counts", "all other numbers"
+# Steps of a pipeline; flags are numbers with two values.
+NUMBERS, FLAGS, CATEGORIES = "numbers", "flags", "categories"
 KEYS = ("person_id", "snapshot_date", "label")
 DRIFT_BINS = 10
 # Under so few rows the index moves by more than what counts as drift, for no reason.
@@ -138,9 +140,14 @@ class _Candidate:
     """A learner with its settings, and what it foretold of the stretches it had not seen."""
 
     algorithm: str
-    make: Any
+    make: Callable[[], Any]
     loss: float
     logits: Floats
+
+    def fit(self, data: _Data) -> Any:
+        """A pipeline of these settings, fitted to all the rows."""
+        with _ties_allowed():
+            return self.make().fit(data.frame, data.labels)
 
 
 def train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: int = 0) -> Trained:
@@ -169,7 +176,19 @@ def train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: int
     NotTrainable
         One class, too few of one, nothing that varies, too few snapshots, or no better than the base rate.
     """
-    rows = rows.sort_by([("person_id", "ascending"), ("snapshot_date", "ascending")])
+    from threadpoolctl import threadpool_limits
+
+    # One thread: sums are made in the same order on every machine, and small matrices gain nothing from more.
+    with threadpool_limits(limits=1):
+        return _train(
+            rows.sort_by([("person_id", "ascending"), ("snapshot_date", "ascending")]),
+            schema=schema,
+            horizon_days=horizon_days,
+            seed=seed,
+        )
+
+
+def _train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: int) -> Trained:
     data = _Data(
         frame=prepare(rows, schema=schema),
         labels=rows["label"].combine_chunks().to_numpy(zero_copy_only=False).astype(bool),
@@ -189,18 +208,8 @@ def train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: int
     _check_enough(data.labels[in_holdout], "the hold-out", FEWEST_IN_HOLDOUT)
     training, holdout = data.only(in_training), data.only(in_holdout)
     used = _varying(training.frame, schema)
-    folds = list(_folds(training, horizon_days))
-    if not folds:
-        raise NotTrainable(
-            "The training weeks hold too few of either outcome to choose a learner by foretelling later ones: "
-            "more weeks of history will mend it."
-        )
-    with warnings.catch_warnings():
-        # Counts have ties, so that fewer bins come out than were asked for.
-        warnings.filterwarnings("ignore", "Bins whose width", UserWarning)
-        best = min(_candidates(training, folds, used, seed), key=lambda candidate: candidate.loss)
-        pipeline, algorithm = best.make().fit(training.frame, training.labels), best.algorithm
-    foretold = np.concatenate([later for _, later in folds])
+    best, foretold = _select(training, used, horizon_days, seed)
+    pipeline, algorithm = best.fit(training), best.algorithm
     sigmoid = _worthwhile_sigmoid(best.logits, training.only(foretold))
     chances = evaluation.chance(best.logits)
     if sigmoid is not None:
@@ -462,6 +471,27 @@ def _varying(frame: pd.DataFrame, schema: FeatureSchema) -> FeatureSchema:
     )
 
 
+def _select(training: _Data, used: FeatureSchema, horizon_days: int, seed: int) -> tuple[_Candidate, Ints]:
+    """The candidate of least log loss on later stretches, and the rows of those."""
+    folds = list(_folds(training, horizon_days))
+    if not folds:
+        raise NotTrainable(
+            "The training weeks hold too few of either outcome to choose a learner by foretelling later ones: "
+            "more weeks of history will mend it."
+        )
+    with _ties_allowed():
+        best = min(_candidates(training, folds, used, seed), key=lambda candidate: candidate.loss)
+    return best, np.concatenate([later for _, later in folds])
+
+
+@contextmanager
+def _ties_allowed() -> Iterator[None]:
+    """Counts have ties, so that fewer bins come out than were asked for: that is no warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Bins whose width", UserWarning)
+        yield
+
+
 def _folds(training: _Data, horizon_days: int) -> Iterator[tuple[Ints, Ints]]:
     """The last stretches of time, each with the rows of other people whose labels were complete before it."""
     snapshots = np.unique(training.days)
@@ -483,50 +513,62 @@ def _candidates(
 ) -> Iterator[_Candidate]:
     """Every learner and setting, each having foretold the later stretches."""
     later_labels = np.concatenate([training.labels[later] for _, later in folds])
+    bent = [_prepared(training, fold, used) for fold in folds]
+    # Without the bins, the same columns are those of a linear model; of trees too, to whom a scale is nothing.
+    plain = [(before[:, lines], labels, after[:, lines]) for before, labels, after, lines in bent]
 
-    def loss(logits: Floats) -> float:
-        return float(np.mean(np.logaddexp(0, logits) - later_labels * logits))
+    def candidate(algorithm: str, logits: Floats, make: Callable[[], Any]) -> _Candidate:
+        loss = float(np.mean(np.logaddexp(0, logits) - later_labels * logits))
+        return _Candidate(algorithm, make, loss, logits)
 
-    for bends in (False, True):
-        logits: dict[float, list[Floats]] = {strength: [] for strength in STRENGTHS}
-        for earlier, later in folds:
-            columns = _columns(used, training.frame, bends=bends)
-            before = columns.fit_transform(training.frame.iloc[earlier])
-            after = columns.transform(training.frame.iloc[later])
-            model = _logistic(STRENGTHS[0]).set_params(warm_start=True)
-            for strength in STRENGTHS:
-                model.set_params(C=strength).fit(before, training.labels[earlier])
-                logits[strength].append(model.decision_function(after))
-        for strength in STRENGTHS:
-            told = np.concatenate(logits[strength])
-
-            def make(strength: float = strength, bends: bool = bends) -> Any:
-                return _pipeline(_columns(used, training.frame, bends=bends), _logistic(strength))
-
-            yield _Candidate("logistic regression", make, loss(told), told)
-    for leaves in LEAVES:
-        stages: list[Floats] = []
-        for earlier, later in folds:
-            columns = _plain_columns(used)
-            model = _trees(leaves, TREES, seed).fit(
-                columns.fit_transform(training.frame.iloc[earlier]), training.labels[earlier]
+    for bends, parts in ((False, plain), (True, [part[:3] for part in bent])):
+        foretold = [_logits_by_strength(*part) for part in parts]
+        for place, strength in enumerate(STRENGTHS):
+            yield candidate(
+                "logistic regression",
+                np.concatenate([logits[place] for logits in foretold]),
+                partial(_pipeline, used, training.frame, bends=bends, model=_logistic(strength)),
             )
-            after = columns.transform(training.frame.iloc[later])
-            stages.append(np.stack([evaluation.logit(p[:, 1]) for p in model.staged_predict_proba(after)]))
-        told_by_stage = np.concatenate(stages, axis=1)
-        losses = [loss(told) for told in told_by_stage]
-        count = int(np.argmin(losses)) + 1
-
-        def make_trees(leaves: int = leaves, count: int = count) -> Any:
-            return _pipeline(_plain_columns(used), _trees(leaves, count, seed))
-
-        yield _Candidate("histogram gradient boosting", make_trees, losses[count - 1], told_by_stage[count - 1])
+    for leaves in LEAVES:
+        by_count = np.concatenate([_logits_by_count(*part, leaves=leaves, seed=seed) for part in plain], axis=1)
+        for count, logits in enumerate(by_count, start=1):
+            yield candidate(
+                "histogram gradient boosting",
+                logits,
+                partial(_pipeline, used, training.frame, bends=False, model=_trees(leaves, count, seed)),
+            )
 
 
-def _pipeline(columns: Any, model: Any) -> Any:
+def _prepared(
+    training: _Data, fold: tuple[Ints, Ints], used: FeatureSchema
+) -> tuple[Floats, NDArray[np.bool_], Floats, Ints]:
+    """Columns of the rows to learn from with their labels, of the rows to foretell, and which columns are no bins."""
+    earlier, later = fold
+    columns = _columns(used, training.frame, bends=True)
+    before = columns.fit_transform(training.frame.iloc[earlier])
+    lines = [place if name in used.categorical else place[:1] for name, place in _places(columns).items()]
+    after = columns.transform(training.frame.iloc[later])
+    return before, training.labels[earlier], after, np.sort(np.concatenate(lines))
+
+
+def _logits_by_strength(before: Floats, labels: NDArray[np.bool_], after: Floats) -> list[Floats]:
+    """What logistic regressions foretell, each starting from the more restrained one before."""
+    model, logits = _logistic(STRENGTHS[0]).set_params(warm_start=True), []
+    for strength in STRENGTHS:
+        logits.append(model.set_params(C=strength).fit(before, labels).decision_function(after))
+    return logits
+
+
+def _logits_by_count(before: Floats, labels: NDArray[np.bool_], after: Floats, *, leaves: int, seed: int) -> Floats:
+    """What the first, the first two, … of the trees foretell."""
+    model = _trees(leaves, TREES, seed).fit(before, labels)
+    return np.stack([evaluation.logit(chances[:, 1]) for chances in model.staged_predict_proba(after)])
+
+
+def _pipeline(used: FeatureSchema, frame: pd.DataFrame, *, bends: bool, model: Any) -> Any:
     from sklearn.pipeline import Pipeline
 
-    return Pipeline([("prepare", columns), ("model", model)])
+    return Pipeline([("prepare", _columns(used, frame, bends=bends)), ("model", model)])
 
 
 def _logistic(strength: float) -> Any:
@@ -539,7 +581,7 @@ def _trees(leaves: int, count: int, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(
-        learning_rate=0.06,
+        learning_rate=0.1,
         max_iter=count,
         max_leaf_nodes=leaves,
         min_samples_leaf=30,
@@ -550,14 +592,14 @@ def _trees(leaves: int, count: int, seed: int) -> Any:
 
 
 def _columns(used: FeatureSchema, frame: pd.DataFrame, *, bends: bool) -> Any:
-    """Steps for a linear model: counts by their logarithm and, where they may bend, also by bins."""
+    """Steps before a learner: numbers on a logarithmic scale and, where they may bend, also by bins."""
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import FeatureUnion, Pipeline
-    from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, StandardScaler
+    from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, StandardScaler
 
-    counts = [name for name in used.numeric if frame[name].min() >= 0 and frame[name].nunique() > 2]
-    others = [name for name in used.numeric if name not in counts]
+    flags = [name for name in used.numeric if frame[name].nunique() <= 2]
+    numbers = [name for name in used.numeric if name not in flags]
     fill = ("fill", SimpleImputer(strategy="median", keep_empty_features=True))
     bins = KBinsDiscretizer(
         n_bins=BINS,
@@ -567,45 +609,38 @@ def _columns(used: FeatureSchema, frame: pd.DataFrame, *, bends: bool) -> Any:
         subsample=None,
     )
     shape = [("line", StandardScaler())] + [("bins", bins)] * bends
-    steps: list[tuple[str, Any, list[str]]] = []
-    if counts:
-        log = ("log", FunctionTransformer(np.log1p))
-        steps.append((COUNTS, Pipeline([fill, log, ("shape", FeatureUnion(shape))]), counts))
-    if others:
-        steps.append((OTHERS, Pipeline([fill, ("shape", StandardScaler())]), others))
-    return ColumnTransformer(steps + [(name, _one_hot(), [name]) for name in used.categorical])
-
-
-def _plain_columns(used: FeatureSchema) -> Any:
-    """Numbers as they are, for trees."""
-    from sklearn.compose import ColumnTransformer
-
-    numbers = [(OTHERS, "passthrough", list(used.numeric))] * bool(used.numeric)
-    return ColumnTransformer(numbers + [(name, _one_hot(), [name]) for name in used.categorical])
+    # The inverse hyperbolic sine is a logarithm that knows zero and what is below it.
+    log = ("log", FunctionTransformer(np.arcsinh))
+    levels = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=FEWEST_PER_LEVEL, sparse_output=False)
+    steps = [
+        (NUMBERS, Pipeline([fill, log, ("shape", FeatureUnion(shape))]), numbers),
+        (FLAGS, Pipeline([fill, ("line", StandardScaler())]), flags),
+        (CATEGORIES, levels, list(used.categorical)),
+    ]
+    return ColumnTransformer([step for step in steps if step[-1]])
 
 
 def _places(columns: Any) -> dict[str, Ints]:
     """Into which columns of the learner each feature went."""
     places: dict[str, Ints] = {}
-    width = max(columns.output_indices_[step].stop for step, _, _ in columns.transformers_)
     for step, fitted, names in columns.transformers_:
-        every = np.arange(width)[columns.output_indices_[step]]
-        if step not in (COUNTS, OTHERS):
-            places[names[0]] = every
+        first = columns.output_indices_[step].start
+        if step == CATEGORIES:
+            rare = fitted.infrequent_categories_
+            counts = [
+                len(known) - (0 if few is None else len(few) - 1)
+                for known, few in zip(fitted.categories_, rare, strict=True)
+            ]
+            places |= dict(zip(names, np.split(first + np.arange(sum(counts)), np.cumsum(counts)[:-1]), strict=True))
             continue
-        places |= {name: every[[place]] for place, name in enumerate(names)}
-        shape = dict(fitted["shape"].transformer_list) if step == COUNTS else {}
+        places |= {name: np.array([first + place]) for place, name in enumerate(names)}
+        shape = dict(fitted["shape"].transformer_list) if step == NUMBERS else {}
         if "bins" in shape:
-            ends = len(names) + np.cumsum(shape["bins"].n_bins_)
-            for name, start, end in zip(names, [len(names), *ends[:-1]], ends, strict=True):
-                places[name] = np.concatenate([places[name], every[start:end]])
+            ends = first + len(names) + np.cumsum(shape["bins"].n_bins_)
+            starts = [first + len(names), *ends[:-1]]
+            for name, start, end in zip(names, starts, ends, strict=True):
+                places[name] = np.r_[places[name], start:end]
     return places
-
-
-def _one_hot() -> Any:
-    from sklearn.preprocessing import OneHotEncoder
-
-    return OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=FEWEST_PER_LEVEL, sparse_output=False)
 
 
 def _worthwhile_sigmoid(logits: Floats, foretold: _Data) -> tuple[float, float] | None:

@@ -14,6 +14,7 @@ import os
 import re
 import sqlite3
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -152,7 +153,7 @@ class Registry:
             run = client.create_run(experiment, run_name=f"{name} {trained_as_of:%Y-%m-%d}", tags=_OWN_TAGS)
             with tempfile.TemporaryDirectory() as scratch:
                 folder = self._write(Path(scratch) / "model", estimator, columns, background)
-                digest = _digest(*(path.read_bytes() for path in (folder / MODEL_FILE, folder / BACKGROUND_FILE)))
+                sha256 = digest(*((folder / one).read_bytes() for one in (MODEL_FILE, BACKGROUND_FILE)))
                 model = client.create_logged_model(
                     experiment, name=name, source_run_id=run.info.run_id, tags=_OWN_TAGS, model_type=algorithm
                 )
@@ -179,7 +180,7 @@ class Registry:
                     "columns": json.dumps(dict(columns)),
                     "data_version": data_version,
                     "trained_as_of": trained_as_of.isoformat(),
-                    "sha256": digest,
+                    "sha256": sha256,
                 },
             )
             return self._described(version, None)
@@ -187,6 +188,19 @@ class Registry:
     def champion(self, name: str) -> ModelVersion | None:
         """The version that scores, or None when no version was promoted yet."""
         return next((version for version in self.versions(name) if version.is_champion), None)
+
+    def required_champion(self, name: str) -> ModelVersion:
+        """The version that scores.
+
+        Raises
+        ------
+        RegistryError
+            There is none.
+        """
+        found = self.champion(name)
+        if found is None:
+            raise RegistryError(f"No version of the model {name} is its champion: run the job retrain to train one.")
+        return found
 
     def promote(self, version: ModelVersion) -> None:
         """Make a version the champion.
@@ -233,7 +247,7 @@ class Registry:
             model, background = ((folder / one).read_bytes() for one in (MODEL_FILE, BACKGROUND_FILE))
         except OSError as error:
             raise RegistryError(f"{called} has no readable file {error.filename}: {mend}.") from None
-        if _digest(model, background) != version.sha256:
+        if digest(model, background) != version.sha256:
             raise RegistryError(f"{called} is not what was registered, its files in {folder} were changed: {mend}.")
         try:
             return LoadedModel(
@@ -289,10 +303,14 @@ class Registry:
         return MlflowClient(tracking_uri=self._address, registry_uri=self._address)
 
     def _experiment(self, name: str) -> str:
+        """Where runs of a model go; one that remembers another folder, from before a move, is put aside."""
         known = self._client.get_experiment_by_name(name)
-        if known is not None:
+        location = self.artifacts.as_uri()
+        if known is not None and known.artifact_location == location:
             return str(known.experiment_id)
-        return str(self._client.create_experiment(name, artifact_location=self.artifacts.as_uri()))
+        if known is not None:
+            self._client.rename_experiment(known.experiment_id, f"{name}, before it was moved ({known.experiment_id})")
+        return str(self._client.create_experiment(name, artifact_location=location))
 
     def _described(self, version: Any, champion: str | int | None) -> ModelVersion:
         tags, run = version.tags, self._client.get_run(version.run_id).data
@@ -315,14 +333,14 @@ class Registry:
         """Turn what MLflow and SQLite raise into one sentence."""
         if self.database.exists():
             self._check_database()
-        # Before the import: MLflow asks once, and would write an installation id.
-        os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
+        with _quiet():
+            yield from self._translated()
+
+    def _translated(self) -> Iterator[None]:
         import mlflow
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
-        for chatty in ("mlflow", "alembic"):
-            logging.getLogger(chatty).setLevel(logging.ERROR)
         # MLflow's own inner calls go to the global address; its default would be a file where one happens to stand.
         mlflow.set_tracking_uri(self._address)
         mlflow.set_registry_uri(self._address)
@@ -356,6 +374,17 @@ class Registry:
             ) from None
 
 
-def _digest(*contents: bytes) -> str:
-    """One hash of several files, told apart by their own hashes."""
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No telemetry, which MLflow decides at its import, no chatter, and no warnings meant for MLflow's authors."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
+    for chatty in ("mlflow", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def digest(*contents: bytes) -> str:
+    """One hash of several files' contents, in the order of MODEL_FILE, BACKGROUND_FILE."""
     return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()
