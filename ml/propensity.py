@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
@@ -37,8 +37,10 @@ STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 BINS, FEWEST_PER_LEVEL = 5, 20
 TREES = 80
 LEAVES = (4, 8)
-# Rows are scored so many at a time: memory stays flat, and the columns in the cache.
-CHUNK_ROWS = 20_000
+# Rows are scored so many at a time: memory stays flat.
+CHUNK_ROWS = 100_000
+# Fewer rows than this are done before a second thread has woken up; on a busy machine long before.
+FEWEST_FOR_THREADS = 50_000
 
 MISSING = "(none)"
 # Steps of a pipeline; flags are numbers with two values.
@@ -176,10 +178,8 @@ def train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: int
     NotTrainable
         One class, too few of one, nothing that varies, too few snapshots, or no better than the base rate.
     """
-    from threadpoolctl import threadpool_limits
-
-    # One thread: sums are made in the same order on every machine, and small matrices gain nothing from more.
-    with threadpool_limits(limits=1):
+    # In one thread sums are made in the same order on every machine.
+    with _one_thread():
         return _train(
             rows.sort_by([("person_id", "ascending"), ("snapshot_date", "ascending")]),
             schema=schema,
@@ -189,12 +189,7 @@ def train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: int
 
 
 def _train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: int) -> Trained:
-    data = _Data(
-        frame=prepare(rows, schema=schema),
-        labels=rows["label"].combine_chunks().to_numpy(zero_copy_only=False).astype(bool),
-        days=_days(rows["snapshot_date"]),
-        person=_persons(rows["person_id"]),
-    )
+    data = _data(rows, schema=schema)
     _check_classes(data.labels)
     snapshots = np.unique(data.days)
     if len(snapshots) < FEWEST_SNAPSHOTS:
@@ -290,9 +285,10 @@ def predict(pipeline: Any, rows: pa.Table, *, schema: FeatureSchema) -> Floats:
     """
     frame = prepare(rows, schema=schema)
     chances = np.empty(len(frame))
-    for start in range(0, len(frame), CHUNK_ROWS):
-        part = slice(start, start + CHUNK_ROWS)
-        chances[part] = pipeline.predict_proba(frame.iloc[part])[:, 1]
+    with _one_thread() if len(frame) < FEWEST_FOR_THREADS else nullcontext():
+        for start in range(0, len(frame), CHUNK_ROWS):
+            part = slice(start, start + CHUNK_ROWS)
+            chances[part] = pipeline.predict_proba(frame.iloc[part])[:, 1]
     return chances
 
 
@@ -338,7 +334,8 @@ def reasons(
     told: list[list[str]] = []
     for start in range(0, len(frame), CHUNK_ROWS):
         part = frame.iloc[start : start + CHUNK_ROWS]
-        moved = _contributions(pipeline, part, described)
+        with _one_thread() if len(part) < FEWEST_FOR_THREADS else nullcontext():
+            moved = _contributions(pipeline, part, described)
         top = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :REASONS]
         texts = [_Words(name, words.get(name, name.replace("_", " ")), part[name].to_numpy()) for name in names]
         for row, chosen in enumerate(top.tolist()):
@@ -388,6 +385,15 @@ def drift(
             "feature": pa.array([name for name, _ in found], pa.string()),
             "psi": pa.array([value for _, value in found], pa.float64()),
         }
+    )
+
+
+def _data(rows: pa.Table, *, schema: FeatureSchema) -> _Data:
+    return _Data(
+        frame=prepare(rows, schema=schema),
+        labels=rows["label"].combine_chunks().to_numpy(zero_copy_only=False).astype(bool),
+        days=_days(rows["snapshot_date"]),
+        person=_persons(rows["person_id"]),
     )
 
 
@@ -482,6 +488,14 @@ def _select(training: _Data, used: FeatureSchema, horizon_days: int, seed: int) 
     with _ties_allowed():
         best = min(_candidates(training, folds, used, seed), key=lambda candidate: candidate.loss)
     return best, np.concatenate([later for _, later in folds])
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Keep libraries from starting more threads."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1)
+    return limits
 
 
 @contextmanager
@@ -644,21 +658,28 @@ def _places(columns: Any) -> dict[str, Ints]:
 
 
 def _worthwhile_sigmoid(logits: Floats, foretold: _Data) -> tuple[float, float] | None:
-    """Slope and intercept of a sigmoid on what was foretold, if one fitted to the earlier half helps the later half."""
-    days = np.unique(foretold.days)
-    late = foretold.days >= days[len(days) // 2]
-    design = np.column_stack([logits, np.ones(len(logits))])
-    if min(_rarer(foretold.labels[~late]), _rarer(foretold.labels[late])) < FEWEST_IN_HOLDOUT:
+    """Slope and intercept of a sigmoid fitted to the last stretch that was foretold, if it is worth having.
+
+    Earlier stretches were foretold by models that knew less than the one to be calibrated, so that a sigmoid fitted to
+    them would do too much. It must help people of the last stretch it was not fitted to, beyond noise, and the earlier
+    stretches as well: what helps only once was luck.
+    """
+    last = foretold.days >= np.array_split(np.unique(foretold.days), FORETOLD)[-1][0]
+    design, late = np.column_stack([logits, np.ones(len(logits))]), foretold.only(last)
+    half = late.person % 2 == 0
+    if min(_rarer(late.labels[half]), _rarer(late.labels[~half])) < FEWEST_IN_HOLDOUT:
         return None
-    early = evaluation.fit_logistic(design[~late], foretold.labels[~late])
-    better = evaluation.compare(
-        foretold.labels[late],
-        evaluation.chance(logits[late]),
-        evaluation.chance(design[late] @ early),
-        foretold.person[late],
-    )
-    slope, intercept = evaluation.fit_logistic(design, foretold.labels)
-    return (float(slope), float(intercept)) if better.is_better and slope > 0 else None
+    by_others = np.empty(len(half))
+    for one in (half, ~half):
+        by_others[one] = design[last][one] @ evaluation.fit_logistic(design[last][~one], late.labels[~one])
+    slope, intercept = evaluation.fit_logistic(design[last], late.labels)
+    helps_late = evaluation.compare(
+        late.labels, evaluation.chance(logits[last]), evaluation.chance(by_others), late.person
+    ).is_better
+    earlier, labels = logits[~last], foretold.labels[~last]
+    before = evaluation.log_loss(labels, evaluation.chance(earlier))
+    helps_early = evaluation.log_loss(labels, evaluation.chance(slope * earlier + intercept)) < before
+    return (float(slope), float(intercept)) if helps_late and helps_early and slope > 0 else None
 
 
 def _with_sigmoid(pipeline: Any, training: _Data, slope: float, intercept: float) -> Any:

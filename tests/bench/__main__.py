@@ -6,9 +6,14 @@ import json
 import sys
 from pathlib import Path
 
-from tests.bench import identity, landing, timeline
+from tests.bench import identity, landing, scoring, timeline
 
-BENCHES = {"landing": landing.bench, "timeline": timeline.bench, "identity": identity.bench}
+BENCHES = {
+    "landing": landing.bench,
+    "timeline": timeline.bench,
+    "identity": identity.bench,
+    "scoring": scoring.bench,
+}
 
 
 def main(names: list[str]) -> None:

@@ -45,17 +45,17 @@ def look(seed: int, *, people: int) -> Found:
     )
 
 
-def world(seed: int = 0, *, people: int = 400, weeks: int = 20, weight: float = 2.0, early: float = 0.0) -> pa.Table:
+def world(seed: int = 0, *, people: int = 400, weeks: int = 20, base: float = -1.5, early: float = 0.0) -> pa.Table:
     """People seen in four weeks each; visits and the channel tell, noise does not. Labels are complete.
 
-    ``early`` is added to the logit in the first ten weeks.
+    ``base`` is the logit of who searches and comes seldom; ``early`` is added to it in the first ten weeks.
     """
     rng = np.random.default_rng(seed)
     person = np.repeat(np.arange(people), 4)
     week = np.minimum(np.repeat(rng.integers(0, weeks, people), 4) + np.tile(np.arange(4), people), weeks - 1)
     person, week = np.unique(np.stack([person, week]), axis=1)
     visits, channel = rng.poisson(2, len(person)), rng.choice(["email", "search"], len(person))
-    logit = weight * (np.log1p(visits) - 1) + 1.0 * (channel == "email") - 1.5 + early * (week < 10)
+    logit = base + 2.0 * (np.log1p(visits) - 1) + 1.0 * (channel == "email") + early * (week < 10)
     return pa.table(
         {
             "person_id": pa.array([f"p{number:05d}" for number in person]),
@@ -209,15 +209,15 @@ class TestTraining:
         assert boosted.metrics["auc"] > 0.75
 
     def test_a_sigmoid_is_kept_where_it_helps_later(self):
-        """The outcome was rarer in the first weeks: chances told from all the past are too low ever since."""
-        drifted = world(3, people=2_000, weeks=40, early=-2.0)
+        """The outcome was more frequent in the first weeks: chances told from all the past are too high since."""
+        drifted = world(3, people=3_000, weeks=40, base=-2.0, early=2.0)
         found = train(drifted, schema=PLAIN, horizon_days=14)
         assert found.algorithm == "logistic regression, calibrated"
         held = found.holdout.join(drifted.drop_columns(["label"]), ["person_id", "snapshot_date"])
         frame = prepare(held, schema=PLAIN)
         [calibrated] = found.pipeline.calibrated_classifiers_
         inner, sigmoid = calibrated.estimator.estimator, calibrated.calibrators[0]
-        assert -sigmoid.b_ > 0
+        assert -sigmoid.b_ < 0
         assert found.pipeline.predict_proba(frame)[:, 1] == pytest.approx(
             evaluation.chance(-sigmoid.a_ * inner.decision_function(frame) - sigmoid.b_), abs=1e-12
         )
