@@ -70,7 +70,8 @@ def test_stages_have_both_denominators_and_leave_the_open_out_of_losses(told: To
         """
         select stage, entered_count, reached_count, advanced_count, lost_count, open_count, shared_rate, step_rate,
             drop_off_rate, median_hours_from_previous, value_at_risk_amount::varchar, value_at_risk_currency
-        from published.journey_stages where journey = 'trial_to_paid' and week = ? order by stage_order
+        from published.journey_stages where journey = 'trial_to_paid' and segment = 'all' and week = ?
+        order by stage_order
         """,
         WEEK,
     )
@@ -91,7 +92,7 @@ def test_drop_off_interval_is_wilsons(told: Told) -> None:
     """1 of 5: centre (1 + z²/2) / (5 + z²), half width z·sqrt(1·4/5 + z²/4) / (5 + z²)."""
     low, high = told.one(
         "select drop_off_low, drop_off_high from published.journey_stages "
-        "where journey = 'trial_to_paid' and week = ? and stage_order = 1",
+        "where journey = 'trial_to_paid' and segment = 'all' and week = ? and stage_order = 1",
         WEEK,
     )
     z = 1.959963984540054

@@ -40,7 +40,7 @@ def third_stage() -> list[str]:
 
 
 def copy_of(told: Told, folder: Path) -> Settings:
-    """A data folder with a warehouse like the story's."""
+    """A data folder with a warehouse like that one."""
     folder.mkdir(exist_ok=True)
     shutil.copy2(told.data / "warehouse.duckdb", folder / "warehouse.duckdb")
     return load_settings({"THROUGHLINE_DATA": str(folder), "THROUGHLINE_TIMEZONE": story.TIMEZONE})
@@ -256,6 +256,31 @@ def test_wrong_predictions_fail_the_tests_of_the_source(told: Told, tmp_path: Pa
     assert len(tests) >= 15
     assert {name for name in tests if results[name].status != "fail"} == set()
     assert results[reader].status == "skipped"
+
+
+@pytest.mark.parametrize(
+    ("assertion", "harm"),
+    [
+        (
+            "assert_attempts_add_up",
+            "update published.journey_stages set open_count = 0, reached_count = reached_count - open_count "
+            "where journey = 'renewal' and week = 'all' and segment = 'S2' and stage_order = 1",
+        ),
+        ("assert_attempts_add_up", "delete from published.journey_stages where segment = 'S1'"),
+        ("assert_health_splits_add_up", "delete from published.journey_health_scores where segment = 'unassigned'"),
+        (
+            "assert_health_splits_add_up",
+            "update published.journey_health_scores set entered_count = entered_count + 1 "
+            "where channel = 'all' and segment = 'S1'",
+        ),
+    ],
+)
+def test_splits_that_do_not_add_up_are_found(split: Split, tmp_path: Path, assertion: str, harm: str) -> None:
+    settings = copy_of(split, tmp_path / "data")
+    with open_warehouse(settings) as connection:
+        connection.execute(harm)
+    assertion = f"test.throughline.{assertion}"
+    assert run(settings, [assertion])[assertion].status == "fail"
 
 
 def test_steps_on_the_way_are_views_and_nothing_upstream_reads_predictions(split: Split) -> None:
