@@ -67,7 +67,9 @@ def health(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnectio
         attempts("split", "2026-01-12", "email", "lost", 240, 4, "S2"),
     ]
     with duckdb.connect(str(path)) as connection:
-        connection.execute("create schema journeys; create schema staging; create schema predictions")
+        connection.execute(
+            "create schema journeys; create schema staging; create schema predictions; create schema ops"
+        )
         connection.execute(
             "create table journeys.attempt_measures as select journey || row_number() over () as attempt_id, *, "
             "null::double as satisfaction_rate, null::bigint as first_day_touch_count from "
