@@ -378,8 +378,9 @@ class Registry:
 def _quiet() -> Iterator[None]:
     """No telemetry, which MLflow decides at its import, no chatter, and no warnings meant for MLflow's authors."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = os.environ["DO_NOT_TRACK"] = "true"
-    for chatty in ("mlflow", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+    # MLflow sets its own level at its import, to this.
+    os.environ["MLFLOW_LOGGING_LEVEL"] = "ERROR"
+    logging.getLogger("alembic").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
