@@ -42,6 +42,7 @@ CHUNK_ROWS = 100_000
 # Fewer rows than this are done before a second thread has woken up; on a busy machine long before.
 FEWEST_FOR_THREADS = 50_000
 
+LINEAR, BOOSTED = "logistic regression", "histogram gradient boosting"
 MISSING = "(none)"
 # Steps of a pipeline; flags are numbers with two values.
 NUMBERS, FLAGS, CATEGORIES = "numbers", "flags", "categories"
@@ -171,7 +172,8 @@ def train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: int
     Returns
     -------
     Trained
-        The learner of least log loss on later stretches of the training part, by people it had not seen.
+        The learner of least log loss on later stretches of the training part, by people it had not seen; trees only
+        where they beat the logistic regression beyond noise.
 
     Raises
     ------
@@ -314,8 +316,8 @@ def reasons(
         ``Trained.background``.
     words : mapping of str to str
         What a feature is called: a number goes in front of it ("3 visits in the last week"), a share or a category
-        behind ("channel of the first visit: email"). After ``|`` come wordings for exact values:
-        ``import finished|0=import not finished``.
+        behind ("channel of the first visit: email"), either where ``{}`` stands if it does. After ``|`` come wordings
+        for exact values: ``import finished|0=import not finished``.
 
     Returns
     -------
@@ -478,16 +480,27 @@ def _varying(frame: pd.DataFrame, schema: FeatureSchema) -> FeatureSchema:
 
 
 def _select(training: _Data, used: FeatureSchema, horizon_days: int, seed: int) -> tuple[_Candidate, Ints]:
-    """The candidate of least log loss on later stretches, and the rows of those."""
+    """The candidate of least log loss on later stretches, and the rows of those.
+
+    Trees are taken only where they are better beyond noise: with so many settings, one of them is lucky.
+    """
     folds = list(_folds(training, horizon_days))
     if not folds:
         raise NotTrainable(
             "The training weeks hold too few of either outcome to choose a learner by foretelling later ones: "
             "more weeks of history will mend it."
         )
+    foretold = np.concatenate([later for _, later in folds])
+    best: dict[str, _Candidate] = {}
     with _ties_allowed():
-        best = min(_candidates(training, folds, used, seed), key=lambda candidate: candidate.loss)
-    return best, np.concatenate([later for _, later in folds])
+        for candidate in _candidates(training, folds, used, seed):
+            rival = best.get(candidate.algorithm)
+            if rival is None or candidate.loss < rival.loss:
+                best[candidate.algorithm] = candidate
+    linear, trees = best[LINEAR], best[BOOSTED]
+    labels, persons = training.labels[foretold], training.person[foretold]
+    chances = (evaluation.chance(linear.logits), evaluation.chance(trees.logits))
+    return (trees if evaluation.compare(labels, *chances, persons, seed).is_better else linear), foretold
 
 
 def _one_thread() -> AbstractContextManager[Any]:
@@ -539,7 +552,7 @@ def _candidates(
         foretold = [_logits_by_strength(*part) for part in parts]
         for place, strength in enumerate(STRENGTHS):
             yield candidate(
-                "logistic regression",
+                LINEAR,
                 np.concatenate([logits[place] for logits in foretold]),
                 partial(_pipeline, used, training.frame, bends=bends, model=_logistic(strength)),
             )
@@ -547,7 +560,7 @@ def _candidates(
         by_count = np.concatenate([_logits_by_count(*part, leaves=leaves, seed=seed) for part in plain], axis=1)
         for count, logits in enumerate(by_count, start=1):
             yield candidate(
-                "histogram gradient boosting",
+                BOOSTED,
                 logits,
                 partial(_pipeline, used, training.frame, bends=False, model=_trees(leaves, count, seed)),
             )
@@ -884,10 +897,14 @@ class _Words:
     def _say(self, value: Any) -> str:
         if isinstance(value, str) or value != value:
             said = value if isinstance(value, str) else "unknown"
-            return self.exact.get(said, f"{self.words}: {said}")
-        said = f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
+        else:
+            said = f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
         if said in self.exact:
             return self.exact[said]
+        if "{}" in self.words:
+            return self.words.replace("{}", said)
+        if said == value or value != value:
+            return f"{self.words}: {said}"
         if self.is_share:
             return f"{self.words}: {value:.0%}"
         return f"no {self.words}" if value == 0 else f"{said} {self.words}"

@@ -343,7 +343,6 @@ class Registry:
 
         # MLflow's own inner calls go to the global address; its default would be a file where one happens to stand.
         mlflow.set_tracking_uri(self._address)
-        mlflow.set_registry_uri(self._address)
         try:
             yield
         except (MlflowException, SQLAlchemyError, OSError) as error:
