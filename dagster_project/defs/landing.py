@@ -5,7 +5,7 @@ import dagster as dg
 from dagster_project.defs.night import POOL, Warehouse
 from dagster_project.gates import unbalanced_files
 from dagster_project.landing.contracts import TableContract, load_contracts
-from dagster_project.landing.landing import LandingReport, land_table, open_landing
+from dagster_project.landing.landing import LandingReport, land_table
 
 CONTRACTS = load_contracts()
 FILES, ROWS = "files_are_readable", "every_row_is_counted"
@@ -41,8 +41,8 @@ def landing_asset(contract: TableContract) -> dg.AssetsDefinition:
         ],
     )
     def land(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
-        with open_landing(warehouse.settings) as connection:
-            report = land_table(warehouse.settings, contract, connection=connection, contracts=CONTRACTS)
+        with warehouse.landing() as (settings, connection):
+            report = land_table(settings, contract, connection=connection, contracts=CONTRACTS)
             rows = connection.execute(f"select count(*) from warehouse.raw.{contract.name}").fetchall()[0][0]
             unbalanced = unbalanced_files(connection, contract)
         return dg.MaterializeResult(

@@ -1,16 +1,18 @@
 """The warehouse as a run holds it: alone, with one as-of, from its first step to its last."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import dagster as dg
+import duckdb
 from pydantic import Field, PrivateAttr
 
 from dagster_project.instance import forget_old_runs, mark_dead_runs, show_alive
 from dagster_project.landing.contracts import load_contracts
-from dagster_project.landing.landing import prepare
+from dagster_project.landing.landing import open_landing, prepare
 from dagster_project.night import Night, current_night, hold_warehouse, world_of
 from dagster_project.settings import Settings, load_settings, read_as_of
 
@@ -33,6 +35,7 @@ class Warehouse(dg.ConfigurableResource):
     _settings: Settings = PrivateAttr()
     _run_id: str = PrivateAttr()
     _night: Night | None = PrivateAttr(default=None)
+    _landing: tuple[ExitStack, duckdb.DuckDBPyConnection] | None = PrivateAttr(default=None)
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Generator["Warehouse", None, None]:
@@ -49,16 +52,45 @@ class Warehouse(dg.ConfigurableResource):
                 forget_old_runs(context.instance)
             self._settings = world_of(settings)
             prepare(self._settings, load_contracts())
-            yield self
+            try:
+                yield self
+            finally:
+                self._end_landing()
 
     @property
     def settings(self) -> Settings:
-        """Settings of the world this run works in."""
+        """Settings of the world this run works in; for whoever opens its files, so landing closes them first."""
+        self._end_landing()
         return self._settings
+
+    @contextmanager
+    def landing(self) -> Iterator[tuple[Settings, duckdb.DuckDBPyConnection]]:
+        """Settings and a connection for landing; it stays open from one table to the next.
+
+        Opening warehouse and vault for each of them costs more than looking for new files. A table
+        that fails closes them, so that the next one starts on a sound connection.
+        """
+        if self._landing is None:
+            files = ExitStack()
+            self._landing = (files, files.enter_context(open_landing(self._settings)))
+        files, connection = self._landing
+        try:
+            yield self._settings, connection
+        except BaseException:
+            self._landing = None
+            files.__exit__(*sys.exc_info())
+            raise
+
+    def _end_landing(self) -> None:
+        """Write down and close what landing kept open."""
+        if self._landing is not None:
+            files, _ = self._landing
+            self._landing = None
+            files.close()
 
     @property
     def night(self) -> Night:
         """The frame of this run; fixed by the first step after landing that asks."""
         if self._night is None:
-            self._night = current_night(self._settings, run_id=self._run_id)
+            self._night = current_night(self.settings, run_id=self._run_id)
         return self._night

@@ -88,6 +88,7 @@ class Engine:
     @classmethod
     def of(cls, connection: duckdb.DuckDBPyConnection, contract: TableContract) -> Engine:
         """Make the engine of a table on a prepared connection."""
+        tokens.note_now(connection)
         parser, vault = tokens.prepared_cursor(connection), tokens.prepared_cursor(connection)
         return cls(
             contract=contract,

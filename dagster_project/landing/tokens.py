@@ -124,9 +124,14 @@ def prepare_connection(connection: duckdb.DuckDBPyConnection, *, key: bytes) -> 
             "inner_pad": bytes(b ^ 0x36 for b in block),
             "outer_pad": bytes(b ^ 0x5C for b in block),
             "row_pad": hmac.new(key, b"row key", hashlib.sha256).hexdigest(),
-            "landing_now": datetime.now(UTC).replace(tzinfo=None),
         },
     )
+    note_now(connection)
+
+
+def note_now(connection: duckdb.DuckDBPyConnection) -> None:
+    """Tell a connection what time it is: nothing that it reads can have been known later."""
+    connection.execute("set variable landing_now = ?", [datetime.now(UTC).replace(tzinfo=None)])
 
 
 def prepared_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +16,7 @@ from datetime import timedelta
 import dagster as dg
 import pytest
 
+from dagster_project import failpoints
 from dagster_project.defs import transform
 from dagster_project.defs.checks import CURRENT, audit_asset
 from dagster_project.defs.landing import landing_asset
@@ -108,6 +110,27 @@ def test_rows_that_do_not_add_up_stop_publishing(here: Settings) -> None:
     assert told.startswith("1 check failed, so nothing was published: raw/segment__tracks: every_row_is_counted (")
     assert "1 rows in; 2 accepted" in told
     assert current_version(here) == first
+
+
+def test_a_table_that_fails_leaves_the_others_to_land(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share a connection: the next one starts on a sound one, and what was begun is not there."""
+    write_tracks(here, broken=False)
+    (here.inbox / "segment" / "pages").mkdir()
+    (here.inbox / "segment" / "pages" / "good.jsonl").write_text(TRACK.replace('"track", "event"', '"page", "name"'))
+    tables = [contract for contract in load_contracts() if contract.name in ("segment__pages", "segment__tracks")]
+    assets = [landing_asset(contract) for contract in tables]
+
+    def landed() -> list[int]:
+        with dg.DagsterInstance.ephemeral() as instance:
+            dg.materialize(assets, resources={"warehouse": Warehouse()}, instance=instance, raise_on_error=False)
+        with open_warehouse(here, read_only=True) as connection:
+            counts = [connection.execute(f"select count(*) from raw.{table.name}").fetchall() for table in tables]
+        return sorted(count for [(count,)] in counts)
+
+    monkeypatch.setattr(failpoints, "_passed", Counter())
+    monkeypatch.setenv("THROUGHLINE_FAILPOINT", "landing.before_commit:1:raise")
+    assert landed() == [0, 1]
+    assert landed() == [1, 1]
 
 
 def test_a_check_that_did_not_run_fails_the_run(here: Settings) -> None:
