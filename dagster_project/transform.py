@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ from dagster_project.settings import DBT_DIR, Settings
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt_common.events.event_manager import EventManager
 
 # Made by `make setup` and shipped with the project; made again wherever the project's files differ from it.
 PREPARED = DBT_DIR / "target"
@@ -95,6 +98,7 @@ def prepare_manifest() -> Path:
         for name in (_PARSED, MANIFEST.name):
             (workshop / name).replace(PREPARED / name)
         marker.write_text(digest)
+        _read_manifest.cache_clear()
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
     return MANIFEST
@@ -172,23 +176,51 @@ def _invoke(arguments: list[str], *, nodes: Sequence[str] | None = None) -> dbtR
     """Run a dbt command; with `nodes`, on the prepared manifest and for them alone."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
-    from dbt.contracts.graph.manifest import Manifest
+    from dbt_common.events.event_manager_client import ctx_set_event_manager
 
+    ctx_set_event_manager(_quiet_events())
     if nodes is None:
         return dbtRunner().invoke(arguments)
-    manifest = Manifest.from_msgpack((PREPARED / _PARSED).read_bytes())
-    # Parsing would do it: models look up the contracts of their sources in the graph.
-    manifest.build_flat_graph()
+    manifest = _read_manifest()
     # One mark for all: dbt looks through every node for each name it is told, a second and more for hundreds.
     for node in nodes:
         manifest.nodes[node].tags.append(_CHOSEN)
     try:
         return dbtRunner(manifest=manifest).invoke([*arguments, "--select", f"tag:{_CHOSEN}"])
     finally:
+        for node in nodes:
+            manifest.nodes[node].tags.remove(_CHOSEN)
         # dbt keeps the file open for its next node; the next step of the run must be able to open it.
         if DuckDBConnectionManager._ENV is not None:
             DuckDBConnectionManager._ENV.close()
         DuckDBConnectionManager.close_all_connections()
+
+
+def _quiet_events() -> EventManager:
+    """Make what dbt tells its events to; it passes over those that nobody writes down.
+
+    There are a dozen of them for every node, and spelling them out took a seventh of a small build.
+    """
+    from dbt_common.events.base_types import EventLevel
+    from dbt_common.events.event_manager import EventManager
+
+    class QuietEvents(EventManager):
+        def fire_event(self, e: Any, level: Any = None, *arguments: Any, **named: Any) -> None:
+            if (level or e.level_tag()) != EventLevel.DEBUG:
+                super().fire_event(e, level, *arguments, **named)
+
+    return QuietEvents()
+
+
+@cache
+def _read_manifest() -> Manifest:
+    """Read what parsing left, once for all the invocations of this process."""
+    from dbt.contracts.graph.manifest import Manifest
+
+    manifest = Manifest.from_msgpack((PREPARED / _PARSED).read_bytes())
+    # Parsing would do it: models look up the contracts of their sources in the graph.
+    manifest.build_flat_graph()
+    return manifest
 
 
 def _output_paths(folder: Path) -> list[str]:
