@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,8 @@ QUIET = {
     "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     "DBT_NO_VERSION_CHECK": "1",
 }
+# Events that Dagster has at once, all that a run plans for one, are stored at once.
+BATCH = {"DAGSTER_EVENT_BATCH_SIZE": "1000"}
 
 DAGSTER_YAML = """\
 # Written by Throughline; a change here is overwritten by the next start.
@@ -70,8 +73,14 @@ class RunHistory(ConsolidatedSqliteEventLogStorage):
     """Dagster's event log in one file, through one engine per process.
 
     Dagster's own storage builds an engine for every event and writes asset events twice:
-    measured on 125 assets and 225 checks, a run's events cost 11 s there and under 4 s here.
+    measured on 125 assets and 225 checks, a run's events cost 11 s there and under 4 s here, and half of
+    that since what an event writes is one transaction.
     """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._mine = threading.local()
+        self._found: set[str] = set()
+        super().__init__(*arguments, **named)
 
     @cached_property
     def _engine(self) -> Any:
@@ -90,8 +99,39 @@ class RunHistory(ConsolidatedSqliteEventLogStorage):
 
     @contextmanager
     def _connect(self) -> Iterator[Any]:
+        """Open a transaction; what is asked within `store_event` belongs to the event's own."""
+        if (connection := getattr(self._mine, "connection", None)) is not None:
+            yield connection
+            return
         with self._engine.connect() as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _one_transaction(self) -> Iterator[None]:
+        with self._connect() as connection:
+            outer = getattr(self._mine, "connection", None)
+            self._mine.connection = connection
+            try:
+                yield
+            finally:
+                self._mine.connection = outer
+
+    def store_event(self, event: Any) -> None:
+        """Store an event and what follows from it."""
+        with self._one_transaction():
+            super().store_event(event)
+
+    def store_event_batch(self, events: Any) -> None:
+        """Store events that Dagster has at once, such as all that a run plans."""
+        with self._one_transaction():
+            for event in events:
+                super().store_event(event)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether a table is there, asked for every event; none goes away."""
+        if table_name not in self._found and super().has_table(table_name):
+            self._found.add(table_name)
+        return table_name in self._found
 
     def dispose(self) -> None:
         """Close the pooled connections."""
@@ -101,7 +141,7 @@ class RunHistory(ConsolidatedSqliteEventLogStorage):
 
 def prepare_environment() -> None:
     """Turn the telemetry of every dependency off, for this process and its children."""
-    os.environ.update(QUIET)
+    os.environ.update(QUIET | BATCH)
 
 
 def prepare_home(settings: Settings) -> Path:

@@ -115,25 +115,29 @@ def find_personal_data(
     list of Finding
         Ordered by table, column and kind; empty when all is well.
     """
-    tables: dict[tuple[str, str], list[str]] = {}
-    for schema, table, column in connection.execute(
+    tables = connection.execute(
         """
-        select columns.schema_name, columns.table_name, columns.column_name
+        select
+            columns.schema_name,
+            columns.table_name,
+            list(columns.column_name order by columns.column_name)
+                filter (regexp_matches(columns.data_type, 'VARCHAR|JSON|ENUM')) as text_columns,
+            bool_or(columns.column_name = '_loaded_at') as has_loaded_at
         from duckdb_columns() as columns
         inner join duckdb_tables() as tables using (database_name, schema_name, table_name)
-        where
-            columns.database_name = current_database()
-            and list_contains(?, columns.schema_name)
-            and regexp_matches(columns.data_type, 'VARCHAR|JSON|ENUM')
+        where columns.database_name = current_database() and list_contains(?, columns.schema_name)
+        group by all
+        having text_columns is not null
         order by all
         """,
         [list(schemas)],
-    ).fetchall():
-        tables.setdefault((schema, table), []).append(column)
+    ).fetchall()
     return [
         finding
-        for (schema, table), columns in tables.items()
-        for finding in _search(connection, schema=schema, table=table, columns=columns, since=since)
+        for schema, table, columns, has_loaded_at in tables
+        for finding in _search(
+            connection, schema=schema, table=table, columns=columns, since=since if has_loaded_at else None
+        )
     ]
 
 
@@ -142,8 +146,11 @@ def _search(
 ) -> list[Finding]:
     """One pass over a table; a second, over the columns with candidates, to tell what they are."""
     source = f"{_quoted(schema)}.{_quoted(table)}"
-    if since and _has_loaded_at(connection, schema=schema, table=table):
+    if since:
         source = f"(select * from {source} where _loaded_at > {_text(since.isoformat())}::timestamp)"
+    # Making the patterns ready takes longer than to find that there is nothing to read.
+    if not connection.execute(f"select 1 from {source} limit 1").fetchall():
+        return []
     counts = connection.execute(
         f"select {', '.join(f'count(*) filter (where {_is_candidate(column)})' for column in columns)} from {source}"
     ).fetchall()[0]
@@ -198,22 +205,6 @@ def _classify(connection: duckdb.DuckDBPyConnection, *, source: str, column: str
         """
     ).fetchall()[0]
     return list(zip(("card number", "e-mail address", "IP address", "phone number"), counts, strict=True))
-
-
-def _has_loaded_at(connection: duckdb.DuckDBPyConnection, *, schema: str, table: str) -> bool:
-    found = connection.execute(
-        """
-        select count(*)
-        from duckdb_columns()
-        where
-            database_name = current_database()
-            and schema_name = ?
-            and table_name = ?
-            and column_name = '_loaded_at'
-        """,
-        [schema, table],
-    ).fetchall()
-    return bool(found[0][0])
 
 
 def _is_candidate(column: str) -> str:
