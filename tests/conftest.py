@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from dagster_project.cli import main
 from dagster_project.demo.generate import generate_demo
 from dagster_project.settings import PROJECT_ROOT, Settings, load_settings
 from tests import story
+from tests.children import run_in_child
 
 DEMO_SEED, DEMO_PEOPLE, DEMO_DAYS, DEMO_UNTIL = 7, 600, 90, date(2026, 6, 30)
 
@@ -66,15 +67,7 @@ def throughline(
     *arguments: str, env: dict[str, str] | None = None, timeout: float = 600
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-c", "import sys; from dagster_project.cli import main; sys.exit(main())", *arguments],
-        env=os.environ | (env or {}),
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    return run_in_child(main, arguments, env=env, timeout=timeout)
 
 
 @pytest.fixture(scope="session")

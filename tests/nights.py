@@ -1,22 +1,18 @@
-"""Nights one after another, and the comparison of two warehouses by content.
-
-Run as a program it lives through nights in one process: ``python -m tests.nights EXPORTS FOLDER DAY [DAY …]`` gives
-the inbox of FOLDER, night by night, the files of EXPORTS whose names carry a date up to DAY, runs, and
-keeps a copy of the warehouse as ``FOLDER/<DAY>.duckdb``.
-"""
+"""Nights one after another, and the comparison of two warehouses by content."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
-import subprocess
-import sys
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
-from dagster_project.settings import PROJECT_ROOT
+from dagster_project.cli import main
+from dagster_project.night import Night
+from tests.children import run_in_child
 
 PLACES = ("raw", "identity", "timeline", "journeys", "features", "published")
 # What may differ between two ways to the same content.
@@ -32,8 +28,22 @@ def pin_models(of: Path, data: Path) -> None:
         shutil.copytree(of / "models", data / "models")
 
 
+def whole_night(as_of: datetime = datetime(2999, 12, 31)) -> Night:
+    """The frame of a night that builds everything anew."""
+    return Night(
+        run_id="test",
+        as_of=as_of,
+        loaded_until=datetime(2999, 12, 31),
+        previous_as_of=datetime(1900, 1, 1),
+        previous_loaded_at=datetime(1900, 1, 1),
+        project_hash="",
+        is_full_build=True,
+        reason="a test",
+    )
+
+
 def live_through(exports: Path, folder: Path, days: list[str], **environment: str) -> None:
-    """Give the exports night by night to a run each, in a child process.
+    """Give the exports night by night to a run each, all of them in one child process.
 
     Parameters
     ----------
@@ -44,20 +54,11 @@ def live_through(exports: Path, folder: Path, days: list[str], **environment: st
     days : list of str
         Last day of each night, as in the files' names.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.nights", str(exports), str(folder), *days],
-        env=os.environ | environment,
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_in_child(_live_through, exports, folder, days, env=environment, timeout=24 * 3600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
-def _main(exports: Path, folder: Path, days: list[str]) -> int:
-    from dagster_project.cli import main
-
+def _live_through(exports: Path, folder: Path, days: list[str]) -> int:
     os.environ["THROUGHLINE_DATA"] = str(folder / "data")
     os.environ["THROUGHLINE_INBOX"] = str(folder / "inbox")
     files = sorted(path for path in exports.rglob("*") if path.is_file())
@@ -115,7 +116,3 @@ def differences(one: Path, other: Path, *, places: tuple[str, ...] = PLACES) -> 
                 if count:
                     told[f"{name}, only in {here}"] = f"{count} rows, such as {first}"
     return told
-
-
-if __name__ == "__main__":
-    sys.exit(_main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]))

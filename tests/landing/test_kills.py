@@ -1,40 +1,34 @@
 """A landing killed anywhere and run again equals one that was never interrupted."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dagster_project.settings import Settings, load_settings
-from tests.landing.conftest import Shop, event
-
-LAND = """
-import sys
-from pathlib import Path
 from dagster_project.landing.contracts import load_contracts
 from dagster_project.landing.landing import land_table
-from dagster_project.settings import load_settings
-for contract in load_contracts(Path(sys.argv[1])):
-    land_table(load_settings(), contract, chunk_bytes=6_000)
-"""
+from dagster_project.settings import Settings, load_settings
+from tests.children import run_in_child
+from tests.landing.conftest import Shop, event
+
 Content = Callable[[Settings], dict[str, list[tuple[Any, ...]]]]
 
 
 def land(shop: Shop, data: Path, failpoint: str = "") -> int:
     """Land in a process of its own; return its exit status."""
-    env = os.environ | {
+    env = {
         "THROUGHLINE_DATA": str(data),
         "THROUGHLINE_INBOX": str(shop.settings.inbox),
         "THROUGHLINE_KEY_FILE": str(shop.folder / "key"),
         "THROUGHLINE_FAILPOINT": failpoint,
     }
-    return subprocess.run(
-        [sys.executable, "-c", LAND, str(shop.folder / "contracts")], env=env, capture_output=True
-    ).returncode
+    return run_in_child(_land, shop.folder / "contracts", env=env).returncode
+
+
+def _land(contracts: Path) -> None:
+    for contract in load_contracts(contracts):
+        land_table(load_settings(), contract, chunk_bytes=6_000)
 
 
 @pytest.fixture

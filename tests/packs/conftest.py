@@ -16,10 +16,10 @@ import pytest
 
 from dagster_project.landing.contracts import load_contracts
 from dagster_project.landing.landing import LandingReport, land_table, open_landing, prepare
-from dagster_project.night import Night
 from dagster_project.settings import Settings, load_settings
 from dagster_project.transform import build, prepare_manifest
 from dagster_project.warehouse import open_warehouse
+from tests.nights import whole_night
 
 FIXTURES = Path(__file__).parent / "fixtures"
 PACKS = tuple(sorted(folder.name for folder in FIXTURES.iterdir()))
@@ -65,20 +65,6 @@ def stage(landed: Landed, *, packs: tuple[str, ...] = PACKS, as_of: datetime = d
     results = build(landed.settings, night=whole_night(as_of), nodes=sorted(ours))
     assert [result for result in results if not result.is_built] == []
     assert {result.unique_id for result in results} == ours
-
-
-def whole_night(as_of: datetime) -> Night:
-    """The frame of a night that builds everything anew."""
-    return Night(
-        run_id="test",
-        as_of=as_of,
-        loaded_until=datetime(2999, 12, 31),
-        previous_as_of=datetime(1900, 1, 1),
-        previous_loaded_at=datetime(1900, 1, 1),
-        project_hash="",
-        is_full_build=True,
-        reason="a test",
-    )
 
 
 def copied(folder: Path, *, is_broken: bool) -> Path:

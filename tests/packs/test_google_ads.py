@@ -13,7 +13,8 @@ import duckdb
 import pytest
 
 from dagster_project.transform import build
-from tests.packs.conftest import Landed, stage, whole_night
+from tests.nights import whole_night
+from tests.packs.conftest import Landed, stage
 
 Rows = Callable[[str], list[tuple[object, ...]]]
 EU, IN = "1234567890", "9876543210"
