@@ -1,0 +1,144 @@
+"""The default demo, a year of 5,000 people: models and segments against what is true of the company."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pytest
+from sklearn.metrics import adjusted_rand_score, roc_auc_score
+
+from dagster_project.demo.generate import DEFAULT_UNTIL, generate_demo
+from dagster_project.landing.tokens import blocked_patterns, normalised, prepare_connection, token
+from dagster_project.predictions import _asked_about, _targets
+from dagster_project.settings import Settings, load_settings
+from ml.evaluation import evaluate
+from ml.propensity import FeatureSchema, predict
+from ml.registry import Registry
+from tests.demo.test_pipeline_against_truth import KINDS
+from tests.nights import live_through
+
+pytestmark = pytest.mark.torture
+NIGHTS = [str(DEFAULT_UNTIL - timedelta(days=1)), str(DEFAULT_UNTIL)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Company:
+    """The warehouse after each of two neighbouring nights, the models, and what is true."""
+
+    settings: Settings
+    nights: tuple[Path, Path]
+    truth: Path
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Company:
+    folder = tmp_path_factory.mktemp("company")
+    generate_demo(out=folder / "exports", truth=folder / "truth")
+    live_through(folder / "exports", folder, NIGHTS)
+    settings = load_settings({"THROUGHLINE_DATA": str(folder / "data")})
+    before, after = (folder / f"{night}.duckdb" for night in NIGHTS)
+    return Company(settings=settings, nights=(before, after), truth=folder / "truth")
+
+
+@pytest.fixture(scope="module")
+def connection(company: Company) -> Iterator[duckdb.DuckDBPyConnection]:
+    """On the last night's warehouse; beside it the night before, and whose each identifier truly is."""
+    with duckdb.connect() as connection:
+        prepare_connection(connection, key=company.settings.key_file.read_bytes())
+        connection.execute(f"attach '{company.nights[0]}' as before (read_only)")
+        connection.execute(f"attach '{company.settings.warehouse_path}' as warehouse (read_only)")
+        patterns = blocked_patterns()
+        tokens = " union all ".join(
+            f"select person, {token(kind, namespace=space, value='plain', blocked_pattern=patterns.get(kind))} token "
+            f"from (select *, {normalised(kind, 'identifier')} as plain from said where identifier_type = '{name}')"
+            for name, (kind, space) in KINDS.items()
+        )
+        connection.execute(
+            f"""
+            create table owners as
+            with said as (from read_csv('{company.truth}/people.csv', all_varchar = true)), tokens as ({tokens})
+            select token, min(person) as person from tokens group by token having count(distinct person) = 1
+            """
+        )
+        connection.execute(
+            """
+            create table persons as
+            select person_id, min(person) as person
+            from warehouse.identity.identifiers inner join owners on owners.token = identifiers.identifier
+            group by person_id
+            """
+        )
+        connection.execute("use warehouse")
+        yield connection
+
+
+def test_chances_rank_people_nearly_as_well_as_the_law_they_live_by(
+    company: Company, connection: duckdb.DuckDBPyConnection
+) -> None:
+    """On the hold-out, against the chance that follows from all that is logged; and they are what they say."""
+    registry = Registry(database=company.settings.mlflow_path, artifacts=company.settings.models_path)
+    [target] = _targets(connection)
+    champion = registry.champion(target.target)
+    assert champion
+    columns = champion.columns
+    schema = FeatureSchema(
+        numeric=tuple(name for name, kind in columns.items() if kind != "string"),
+        categorical=tuple(name for name, kind in columns.items() if kind == "string"),
+    )
+    rows, _ = _asked_about(connection, target, is_tonight=False)
+    chances = predict(registry.load(champion).estimator, rows, schema=schema)
+    connection.register("asked", rows.append_column("chance", [chances]))
+    found = connection.execute(
+        f"""
+        select asked.label, asked.chance, hazards.p_convert_14d as law, persons.person
+        from asked
+        inner join identity.identifiers as identifiers using (identifier)
+        inner join memory.persons as persons on identifiers.person_id = persons.person_id
+        inner join read_csv('{company.truth}/hazards.csv') as hazards
+            on hazards.person = persons.person and hazards.snapshot_date = asked.snapshot_date
+        where hazards.p_convert_14d is not null and asked.snapshot_date >= ?
+        """,
+        [champion.parameters["holdout_from"]],
+    ).fetchnumpy()
+    label = found["label"].astype(bool)
+    assert len(label) >= 1_000
+    law, model = roc_auc_score(label, found["law"]), roc_auc_score(label, found["chance"])
+    said = evaluate(label, np.asarray(found["chance"]), found["person"].astype(str), champion.metrics["threshold"])
+    print(f"AUC {model:.3f} (law {law:.3f}), slope {said['calibration_slope']:.2f}, rows {len(label):,}")
+    assert model >= law - 0.03
+    assert said["calibration_slope_low"] <= 1 <= said["calibration_slope_high"]
+
+
+def test_segments_are_the_types_of_journey(company: Company, connection: duckdb.DuckDBPyConnection) -> None:
+    rows = connection.execute(
+        f"""
+        select types.journey_type, history.segment
+        from predictions.segment_history as history
+        inner join memory.persons as persons on history.person_id = persons.person_id
+        inner join read_csv('{company.truth}/types.csv', all_varchar = true) as types on persons.person = types.person
+        where history.valid_to is null
+        """
+    ).fetchall()
+    index = adjusted_rand_score(*zip(*rows, strict=True))
+    print(f"ARI {index:.3f} of {len(rows):,} people")
+    assert len(rows) >= 3_000
+    assert index >= 0.7
+
+
+def test_people_stay_in_their_segment_from_night_to_night(connection: duckdb.DuckDBPyConnection) -> None:
+    [(both, same)] = connection.execute(
+        """
+        select count(*), count(case when today.segment = yesterday.segment then 1 end)
+        from predictions.segment_history as today
+        inner join before.predictions.segment_history as yesterday using (person_id)
+        where today.valid_to is null and yesterday.valid_to is null
+        """
+    ).fetchall()
+    print(f"{same:,} of {both:,} people stay")
+    assert both >= 3_000
+    assert same >= 0.95 * both
