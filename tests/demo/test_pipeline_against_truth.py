@@ -268,3 +268,21 @@ def test_segments_are_the_types_of_journey(demo: Demo, connection: duckdb.DuckDB
     [(stated,)] = connection.execute(f"select count(*) from read_csv('{demo.truth}/types.csv')").fetchall()
     assert len(rows) >= 0.75 * stated
     assert adjusted_rand_score(*zip(*rows, strict=True)) >= 0.7
+
+
+def test_the_page_that_thanks_a_customer_is_no_habit(connection: duckdb.DuckDBPyConnection) -> None:
+    """Only an outcome leads there."""
+    [(seen, counted, others)] = connection.execute(
+        """
+        select
+            (
+                select count(*) from warehouse.timeline.customer_events
+                where url like '%/welcome%' and event = 'page_viewed'
+            ),
+            (select count(*) from warehouse.features.current_profiles where action = 'welcome'),
+            (select count(*) from warehouse.features.current_profiles where block = 'page')
+        """
+    ).fetchall()
+    assert seen > 10
+    assert counted == 0
+    assert others > 500

@@ -149,7 +149,7 @@ with
 
     details as (select * from {{ ref("action_details") }}),
 
-    final as (
+    named as (
         select
             owned.component_id,
             owned.event_id,
@@ -185,11 +185,20 @@ with
                 then owned.channel
                 when details.property is not null
                 then {{ json_value("owned.properties", "details.property") }}
-            end as action
+            end as action,
+            details.left_out
         from owned
         left join visit_starts on owned.event_id = visit_starts.event_id
         left join uses on owned.event_id = uses.event_id
         left join details on owned.event = details.event
+    ),
+
+    {# The page that thanks a customer tells of the outcome. #}
+    final as (
+        select
+            {{ all_but(["action", "left_out"]) }},
+            case when not coalesce({{ matches("action", "left_out") }}, false) then action end as action
+        from named
     )
 
 select *
