@@ -410,6 +410,7 @@ def _train_propensity(
 ) -> _Challenger:
     """Train a target's model and compare it with the champion on the same hold-out."""
     from ml.evaluation import compare, fairness_table
+    from ml.figures import draw_calibration, draw_importance
     from ml.propensity import SchemaChanged, predict, train
 
     rows, schema = _asked_about(connection, target, is_tonight=False)
@@ -457,7 +458,7 @@ def _train_propensity(
             **{name: getattr(trained, name) for name in _SPANS},
         },
         background=trained.background | {"diagnostics": diagnostics},
-        figures={},
+        figures={"calibration": draw_calibration(trained), "importance": draw_importance(trained)},
         data_version=_data_version(rows, night=night),
         is_better=is_better,
         decision=decision,

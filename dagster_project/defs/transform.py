@@ -184,15 +184,22 @@ def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:
 
 def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetKey, dict[str, Any]]:
     """Pictures of the tables that are best seen as one, and the list of what is wrong with the data."""
-    funnel, health, quality, segments = (
+    funnel, health, quality, segments, models = (
         dg.AssetKey(["published", table])
-        for table in ("journey_stages", "journey_health_scores", "data_quality", "customer_segments")
+        for table in (
+            "journey_stages",
+            "journey_health_scores",
+            "data_quality",
+            "customer_segments",
+            "model_diagnostics",
+        )
     )
-    if not {funnel, health, quality, segments} & wanted:
+    if not {funnel, health, quality, segments, models} & wanted:
         return {}
     from dagster_project.publishing.pictures import (
         as_markdown,
         draw_arrivals,
+        draw_calibration,
         draw_funnels,
         draw_health,
         draw_health_by_segment,
@@ -212,6 +219,11 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
             segments: {
                 "segments": lambda: as_markdown(
                     draw_segments(connection), alt="Customers per segment, and the share of them that has bought"
+                )
+            },
+            models: {
+                "calibration": lambda: as_markdown(
+                    draw_calibration(connection), alt="What each model foretold against what happened"
                 )
             },
             quality: {

@@ -75,6 +75,18 @@ _DELAYS = """
 """
 
 
+_CALIBRATION = """
+    select cards.model, cards.model_version, cards.auc, cards.auc_low, cards.auc_high, bins.expected, bins.observed,
+        bins.low, bins.high
+    from published.model_cards as cards
+    inner join published.model_diagnostics as bins
+        on cards.model = bins.model and cards.model_version = bins.model_version
+    where cards.is_champion and bins.measure = 'calibration'
+    order by cards.model, bins.bucket_order
+"""
+_NO_MODELS = "No model scores yet."
+
+
 def draw_funnels(connection: duckdb.DuckDBPyConnection) -> bytes:
     """Draw how many attempts reached each stage, one funnel per journey.
 
@@ -248,6 +260,43 @@ def draw_segments(connection: duckdb.DuckDBPyConnection) -> bytes:
     left.spines["bottom"].set_visible(False)
     _title(left, f"Customers in {len(segments) - 1} segments")
     _title(right, "Have bought so far, and paid")
+    return _png(figure)
+
+
+def draw_calibration(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Draw for each model that scores what it foretold on weeks it had not seen, against what happened.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.model_cards`` and ``published.model_diagnostics``.
+
+    Returns
+    -------
+    bytes
+        A PNG; on the line, chances are what they say. Bars are 95 % intervals.
+    """
+    models: dict[tuple[str, ...], list[tuple[float, ...]]] = {}
+    for model, version, auc, auc_low, auc_high, *chances in connection.execute(_CALIBRATION).fetchall():
+        told = f"{model}, version {version}: AUC {auc:.2f} ({auc_low:.2f} to {auc_high:.2f})"
+        models.setdefault((told,), []).append(tuple(chances))
+    figure, axes = _figure(len(models), height=3.6 * max(len(models), 1), nothing=_NO_MODELS)
+    figure.subplots_adjust(left=0.1, bottom=0.14)
+    for axis, ((told,), bins) in zip(axes, models.items(), strict=False):
+        expected, observed, low, high = zip(*bins, strict=True)
+        end = 1.05 * max(*expected, *high)
+        axis.plot([0, end], [0, end], color=QUIET, linewidth=1)
+        axis.annotate("as foretold ", (0.95 * end, 0.95 * end), ha="right", color=QUIET, fontsize=8)
+        axis.vlines(expected, low, high, color=ACCENT, alpha=0.4)
+        axis.plot(expected, observed, color=ACCENT, marker="o", markersize=4, linewidth=1)
+        axis.set_xlim(0, end)
+        axis.set_ylim(0, end)
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axis.tick_params(labelsize=7)
+        axis.set_xlabel("foretold chance, tenths of the rows held out", fontsize=8)
+        axis.set_ylabel("happened", fontsize=8)
+        _title(axis, told)
     return _png(figure)
 
 

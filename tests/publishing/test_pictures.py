@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from dagster_project.publishing.pictures import (
     as_markdown,
     draw_arrivals,
+    draw_calibration,
     draw_funnels,
     draw_health,
     draw_health_by_segment,
@@ -142,6 +143,29 @@ def test_without_segments_their_pictures_say_so(segments: duckdb.DuckDBPyConnect
     assert draw_health_by_segment(segments).startswith(PNG)
     assert draw_segments(segments).startswith(PNG)
     assert said == ["There are no segments yet."] * 3
+
+
+def test_calibration_is_shown_of_the_model_that_scores(
+    connection: duckdb.DuckDBPyConnection, said: list[str], titles: list[str]
+) -> None:
+    connection.execute(
+        """
+        create table published.model_cards as from (values
+            ('pays', '1', false, 0.7, 0.6, 0.8), ('pays', '2', true, 0.8, 0.76, 0.84),
+            ('segments', '1', true, null, null, null)
+        ) as cards(model, model_version, is_champion, auc, auc_low, auc_high);
+        create table published.model_diagnostics as from (values
+            ('pays', '2', 'calibration', 1, 0.1::double, 0.12::double, 0.05::double, 0.2::double),
+            ('pays', '2', 'calibration', 2, 0.4, 0.35, 0.3, 0.4),
+            ('pays', '2', 'drift', 1, null, 0.1, null, null)
+        ) as bins(model, model_version, measure, bucket_order, expected, observed, low, high)
+        """
+    )
+    assert draw_calibration(connection).startswith(PNG)
+    assert titles == ["pays, version 2: AUC 0.80 (0.76 to 0.84)"]
+    connection.execute("delete from published.model_cards")
+    assert draw_calibration(connection).startswith(PNG)
+    assert said == ["as foretold ", "No model scores yet."]
 
 
 def test_no_data_gives_a_picture_that_says_so(connection: duckdb.DuckDBPyConnection) -> None:
