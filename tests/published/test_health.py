@@ -8,16 +8,14 @@ estimate, with the variance of a share of eight.
 """
 
 import math
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import duckdb
 import pytest
 
 from dagster_project.predictions import prepare_tables
-from dagster_project.settings import DBT_DIR
+from dagster_project.settings import DBT_DIR, load_settings
+from dagster_project.transform import build
+from tests.nights import whole_night
 
 HOUR, DAY = 3600.0, 86400.0
 Z = 1.959963984540054
@@ -96,27 +94,13 @@ def health(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnectio
             f"create table staging.health_weights as from read_csv('{DBT_DIR / 'seeds' / 'health_weights.csv'}')"
         )
     models = ["attempt_segments", "weekly_conversion", "weekly_measures", "health_components", "journey_health_scores"]
-    done = subprocess.run(
-        [
-            Path(sys.executable).with_name("dbt"),
-            "run",
-            "--select",
-            *models,
-            "--project-dir",
-            DBT_DIR,
-            "--profiles-dir",
-            DBT_DIR,
-            "--target-path",
-            folder / "target",
-            "--log-path",
-            folder,
-        ],
-        env=os.environ | {"THROUGHLINE_WAREHOUSE": str(path), "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
-        capture_output=True,
-        text=True,
-        check=False,
+    results = build(
+        load_settings({"THROUGHLINE_DATA": str(folder)}),
+        night=whole_night(),
+        nodes=[f"model.throughline.{model}" for model in models],
     )
-    assert done.returncode == 0, done.stdout
+    assert [result for result in results if not result.is_built] == []
+    assert len(results) == len(models)
     return duckdb.connect(str(path), read_only=True)
 
 
