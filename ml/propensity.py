@@ -6,6 +6,7 @@ boosted trees. The better one is judged once, on the latest snapshots, which nei
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-HOLDOUT_SHARE = 0.22
+# The hold-out is the latest fifth of the snapshots, rounded up.
+HOLDOUT_PARTS = 5
 # Fewer snapshots leave nothing between the earliest training weeks and a purged hold-out.
 FEWEST_SNAPSHOTS = 8
 # Of either outcome; with fewer, chances cannot be told from luck.
 FEWEST_IN_TRAINING, FEWEST_IN_HOLDOUT = 40, 10
 # The training part is cut into so many stretches of time; the last ones are foretold from what came before each.
 STRETCHES, FORETOLD = 5, 3
+# Bins count half, so that they bend a line only where rows insist.
+BIN_WEIGHT = {"bins": 0.5}
 STRENGTHS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 BINS, FEWEST_PER_LEVEL = 5, 20
 TREES = 80
@@ -199,7 +203,7 @@ def _train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: in
             f"There are {len(snapshots)} snapshots with complete labels, and a model needs {FEWEST_SNAPSHOTS}: "
             "more weeks of history will mend it."
         )
-    border = int(snapshots[-max(1, round(HOLDOUT_SHARE * len(snapshots)))])
+    border = int(snapshots[-math.ceil(len(snapshots) / HOLDOUT_PARTS)])
     in_training, in_holdout = data.days + horizon_days <= border, data.days >= border
     _check_enough(data.labels[in_training], "training", FEWEST_IN_TRAINING)
     _check_enough(data.labels[in_holdout], "the hold-out", FEWEST_IN_HOLDOUT)
@@ -540,30 +544,24 @@ def _candidates(
 ) -> Iterator[_Candidate]:
     """Every learner and setting, each having foretold the later stretches."""
     later_labels = np.concatenate([training.labels[later] for _, later in folds])
-    bent = [_prepared(training, fold, used) for fold in folds]
-    # Without the bins, the same columns are those of a linear model; of trees too, to whom a scale is nothing.
-    plain = [(before[:, lines], labels, after[:, lines]) for before, labels, after, lines in bent]
+    parts = [_prepared(training, fold, used) for fold in folds]
 
-    def candidate(algorithm: str, logits: Floats, make: Callable[[], Any]) -> _Candidate:
+    def candidate(algorithm: str, logits: Floats, model: Any) -> _Candidate:
         loss = float(np.mean(np.logaddexp(0, logits) - later_labels * logits))
+        make = partial(_pipeline, used, training.frame, bends=algorithm == LINEAR, model=model)
         return _Candidate(algorithm, make, loss, logits)
 
-    for bends, parts in ((False, plain), (True, [part[:3] for part in bent])):
-        foretold = [_logits_by_strength(*part) for part in parts]
-        for place, strength in enumerate(STRENGTHS):
-            yield candidate(
-                LINEAR,
-                np.concatenate([logits[place] for logits in foretold]),
-                partial(_pipeline, used, training.frame, bends=bends, model=_logistic(strength)),
-            )
+    foretold = [_logits_by_strength(before, labels, after) for before, labels, after, _ in parts]
+    for place, strength in enumerate(STRENGTHS):
+        yield candidate(LINEAR, np.concatenate([logits[place] for logits in foretold]), _logistic(strength))
     for leaves in LEAVES:
-        by_count = np.concatenate([_logits_by_count(*part, leaves=leaves, seed=seed) for part in plain], axis=1)
-        for count, logits in enumerate(by_count, start=1):
-            yield candidate(
-                BOOSTED,
-                logits,
-                partial(_pipeline, used, training.frame, bends=False, model=_trees(leaves, count, seed)),
-            )
+        # To trees a scale is nothing, and the bins are nothing new.
+        stages = [
+            _logits_by_count(before[:, lines], labels, after[:, lines], leaves=leaves, seed=seed)
+            for before, labels, after, lines in parts
+        ]
+        for count, logits in enumerate(np.concatenate(stages, axis=1), start=1):
+            yield candidate(BOOSTED, logits, _trees(leaves, count, seed))
 
 
 def _prepared(
@@ -640,7 +638,11 @@ def _columns(used: FeatureSchema, frame: pd.DataFrame, *, bends: bool) -> Any:
     log = ("log", FunctionTransformer(np.arcsinh))
     levels = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=FEWEST_PER_LEVEL, sparse_output=False)
     steps = [
-        (NUMBERS, Pipeline([fill, log, ("shape", FeatureUnion(shape))]), numbers),
+        (
+            NUMBERS,
+            Pipeline([fill, log, ("shape", FeatureUnion(shape, transformer_weights=BIN_WEIGHT if bends else None))]),
+            numbers,
+        ),
         (FLAGS, Pipeline([fill, ("line", StandardScaler())]), flags),
         (CATEGORIES, levels, list(used.categorical)),
     ]
@@ -674,8 +676,8 @@ def _worthwhile_sigmoid(logits: Floats, foretold: _Data) -> tuple[float, float] 
     """Slope and intercept of a sigmoid fitted to the last stretch that was foretold, if it is worth having.
 
     Earlier stretches were foretold by models that knew less than the one to be calibrated, so that a sigmoid fitted to
-    them would do too much. It must help people of the last stretch it was not fitted to, beyond noise, and the earlier
-    stretches as well: what helps only once was luck.
+    them would do too much. It must help, beyond noise, both people of the last stretch it was not fitted to and the
+    earlier stretches: what helps only once was luck.
     """
     last = foretold.days >= np.array_split(np.unique(foretold.days), FORETOLD)[-1][0]
     design, late = np.column_stack([logits, np.ones(len(logits))]), foretold.only(last)
@@ -686,13 +688,18 @@ def _worthwhile_sigmoid(logits: Floats, foretold: _Data) -> tuple[float, float] 
     for one in (half, ~half):
         by_others[one] = design[last][one] @ evaluation.fit_logistic(design[last][~one], late.labels[~one])
     slope, intercept = evaluation.fit_logistic(design[last], late.labels)
+    early = foretold.only(~last)
     helps_late = evaluation.compare(
         late.labels, evaluation.chance(logits[last]), evaluation.chance(by_others), late.person
-    ).is_better
-    earlier, labels = logits[~last], foretold.labels[~last]
-    before = evaluation.log_loss(labels, evaluation.chance(earlier))
-    helps_early = evaluation.log_loss(labels, evaluation.chance(slope * earlier + intercept)) < before
-    return (float(slope), float(intercept)) if helps_late and helps_early and slope > 0 else None
+    )
+    helps_early = evaluation.compare(
+        early.labels,
+        evaluation.chance(logits[~last]),
+        evaluation.chance(slope * logits[~last] + intercept),
+        early.person,
+    )
+    is_worth_it = helps_late.is_better and helps_early.is_better and slope > 0
+    return (float(slope), float(intercept)) if is_worth_it else None
 
 
 def _with_sigmoid(pipeline: Any, training: _Data, slope: float, intercept: float) -> Any:

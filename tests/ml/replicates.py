@@ -12,7 +12,7 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
-from dagster_project.demo import truth, words
+from dagster_project.demo import laws, truth, words
 from dagster_project.demo.files import MS_PER_DAY
 from dagster_project.demo.generate import DEFAULT_DAYS, DEFAULT_PEOPLE, DEFAULT_UNTIL
 from dagster_project.demo.life import TRIAL, make_calendar
@@ -24,6 +24,7 @@ HORIZON_DAYS = 14
 SCHEMA = FeatureSchema(
     numeric=(
         "visits_7d",
+        "use_level_7d",
         "visits_28d",
         "weeks_since_sign_up",
         "days_since_visit",
@@ -65,9 +66,18 @@ def draw(seed: int, *, people: int = DEFAULT_PEOPLE, days: int = DEFAULT_DAYS) -
     calendar = make_calendar(covered, planted=True)
     world = make_world(seed=seed, block=0, count=people, period=covered, calendar=calendar)
     rng = np.random.default_rng([seed, 4711])
-    lives, (panel, paying, _) = world.lives, truth.chances(world)
-    kept = (panel.phase == TRIAL) & (panel.monday + 2 * WEEK <= covered.end)
+    lives, panel = world.lives, world.lives.panel
+    # From the first Monday of the exports on, as features do; labels complete.
+    kept = (panel.phase == TRIAL) & (panel.monday >= covered.start) & (panel.monday + 2 * WEEK <= covered.end)
     person, monday, touch = panel.person[kept], panel.monday[kept], panel.touch[kept]
+    chance = laws.paying_within(
+        2,
+        level=panel.level[kept],
+        age=panel.age[kept],
+        touch=touch,
+        is_stuck=lives.is_stuck[person],
+        lift=lives.lift[person],
+    )
     # How many visits a level means: none, one, several. Earlier weeks tell nothing beyond the last one.
     several = rng.integers(2, 6, lives.levels.shape)
     visits = np.where(lives.levels < 2, np.maximum(lives.levels, 0), several)
@@ -80,6 +90,7 @@ def draw(seed: int, *, people: int = DEFAULT_PEOPLE, days: int = DEFAULT_DAYS) -
         "snapshot_date": pa.array((monday // MS_PER_DAY).astype("datetime64[D]")),
         "label": pa.array(truth.pays_at(world)[person] < monday + 2 * WEEK),
         "visits_7d": pa.array(by_week[0], pa.int64()),
+        "use_level_7d": pa.array(np.minimum(by_week[0], 2), pa.int64()),
         "visits_28d": pa.array(np.sum(by_week, axis=0), pa.int64()),
         "weeks_since_sign_up": pa.array(panel.age[kept], pa.int64()),
         "days_since_visit": pa.array(quiet * 7.0 + rng.random(len(week)) * 6),
@@ -92,4 +103,4 @@ def draw(seed: int, *, people: int = DEFAULT_PEOPLE, days: int = DEFAULT_DAYS) -
         "first_channel": pa.array(channel),
         "noise_group": pa.array(rng.choice(["a", "b", "c"], len(week))),
     }
-    return pa.table(rows), paying[kept]
+    return pa.table(rows), chance
