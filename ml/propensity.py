@@ -524,13 +524,16 @@ def _ties_allowed() -> Iterator[None]:
 
 
 def _folds(training: _Data, horizon_days: int) -> Iterator[tuple[Ints, Ints]]:
-    """The last stretches of time, each with the rows of other people whose labels were complete before it."""
+    """The last stretches of time, each with the rows that were complete before it, of other people where it can be."""
     snapshots = np.unique(training.days)
     for stretch in np.array_split(snapshots, STRETCHES)[-FORETOLD:]:
         if len(stretch) == 0:
             continue
         later = (training.days >= stretch[0]) & (training.days <= stretch[-1])
-        earlier = (training.days + horizon_days <= stretch[0]) & ~np.isin(training.person, training.person[later])
+        before = training.days + horizon_days <= stretch[0]
+        others = before & ~np.isin(training.person, training.person[later])
+        # Where the same people are asked about for months, others are too few: then only time stands between.
+        earlier = others if _rarer(training.labels[others]) >= FEWEST_IN_TRAINING else before
         if min(_rarer(training.labels[earlier]), _rarer(training.labels[later]) * 2) >= FEWEST_IN_HOLDOUT:
             yield np.flatnonzero(earlier), np.flatnonzero(later)
 

@@ -220,6 +220,22 @@ class TestTraining:
         )
         assert other.metrics != trained.metrics
 
+    def test_the_same_people_every_week_are_enough(self):
+        """Nobody else is there from whom to learn: only time stands between what is learned and what is foretold."""
+        rng = np.random.default_rng(5)
+        person, week = np.tile(np.arange(60), 20), np.repeat(np.arange(20), 60)
+        visits = rng.poisson(2.0, len(person))
+        rows = pa.table(
+            {
+                "person_id": pa.array([f"p{number:02d}" for number in person]),
+                "snapshot_date": pa.array([date(2026, 1, 5) + timedelta(weeks=int(one)) for one in week]),
+                "label": pa.array(rng.random(len(person)) < evaluation.chance(0.9 * visits - 3.0)),
+                "visits": pa.array(visits, pa.int64()),
+            }
+        )
+        found = train(rows, schema=FeatureSchema(numeric=("visits",), categorical=()), horizon_days=14)
+        assert found.metrics["auc_low"] > 0.6
+
     def test_trees_are_chosen_where_features_work_together(self, boosted):
         assert boosted.algorithm.startswith("histogram gradient boosting")
         assert boosted.metrics["auc"] > 0.75
