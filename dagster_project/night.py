@@ -273,6 +273,19 @@ def world_of(settings: Settings) -> Settings:
         connection.execute(AFFECTED_DDL)
         connection.execute("delete from ops.affected_components")
         connection.execute("delete from ops.runs")
+        # Models stay behind: they know what came later. What they said must not come along either.
+        for schema, table in connection.execute(
+            """
+            select schema_name, table_name from duckdb_tables()
+            where
+                database_name = 'warehouse'
+                and (
+                    schema_name = 'predictions'
+                    or schema_name = 'ops' and table_name in ('trainings', 'predicted_from')
+                )
+            """
+        ).fetchall():
+            connection.execute(f"delete from {schema}.{table}")
     return apart
 
 

@@ -167,7 +167,8 @@ def predict_tonight(
         _forget_old_targets(connection, targets=targets)
         _list_models(connection, registry, targets=targets)
         # The file of the models was written to: what counts next time is how it is now.
-        connection.execute("insert into ops.predicted_from values (?)", [_inputs(settings, night=night)])
+        if all(one.is_fine for step in told.values() for one in step):
+            connection.execute("insert into ops.predicted_from values (?)", [_inputs(settings, night=night)])
     rows = {name: connection.execute(f"select count(*) from predictions.{name}").fetchall()[0][0] for name in TABLES}
     return Report(
         models=tuple(told["models"]),

@@ -9,6 +9,7 @@ import pytest
 
 from dagster_project import night as nights
 from dagster_project.night import BEGINNING, complete_night, current_night, last_completed, world_of
+from dagster_project.predictions import prepare_tables
 from dagster_project.settings import Settings, load_settings
 from dagster_project.warehouse import open_warehouse
 
@@ -120,6 +121,21 @@ def test_an_earlier_as_of_gets_a_world_of_its_own(data: Settings) -> None:
     assert current_night(apart, run_id="two").is_full_build
     with open_warehouse(data, read_only=True) as connection:
         assert connection.execute("select run_id from ops.runs").fetchall() == [("one",)]
+
+
+def test_what_models_said_later_does_not_come_along(data: Settings) -> None:
+    land(data, ("2026-03-28 20:00", "2026-04-01 07:00"))
+    complete_night(data, night=current_night(data, run_id="one"))
+    with open_warehouse(data) as connection:
+        prepare_tables(connection)
+        connection.execute("insert into predictions.segment_history values ('p_1', 'S1', '2026-03-23', null)")
+        connection.execute("insert into ops.trainings values ('segments', '2026-03-28', 'trained')")
+        connection.execute("insert into ops.predicted_from values ('then')")
+    apart = world_of(replace(data, as_of=datetime(2026, 3, 20, 23, 59, 59, 999999)))
+    for settings, rows in ((data, 1), (apart, 0)):
+        with open_warehouse(settings, read_only=True) as connection:
+            for table in ("predictions.segment_history", "ops.trainings", "ops.predicted_from"):
+                assert connection.execute(f"select count(*) from {table}").fetchall() == [(rows,)]
 
 
 def test_a_later_or_equal_as_of_stays_in_the_usual_world(data: Settings) -> None:

@@ -321,6 +321,8 @@ def test_what_cannot_be_used_is_told_and_the_scores_before_stay(
     assert ask(world, "select model, model_version, auc from predictions.model_versions order by all") == cards
     assert report.segments[0].is_fine
     assert not (world.data / "executed").exists()
+    # Nothing is taken as done: put right, the same night is done again.
+    assert not predict(world, on=later(1)).is_unchanged
     # The way out that the sentence names.
     mended = predict(world, on=later(1), is_forced=True)
     assert mended.scores[0].is_fine
