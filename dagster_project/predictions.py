@@ -778,6 +778,7 @@ def _list_models(connection: duckdb.DuckDBPyConnection, registry: Registry, *, t
         cards = [_card(version, moved=moved if version.is_champion else []) for version in versions]
         diagnostics = (loaded.background["diagnostics"] + moved) if loaded else []
         version = champion.version if champion else None
+        connection.begin()
         for table, rows in (("model_versions", cards), ("model_diagnostics", diagnostics)):
             connection.execute(f"delete from predictions.{table} where model = ?", [model])
             if rows:
@@ -785,6 +786,7 @@ def _list_models(connection: duckdb.DuckDBPyConnection, registry: Registry, *, t
                 connection.register("told", named)
                 connection.execute(f"insert into predictions.{table} by name select * from told")
                 connection.unregister("told")
+        connection.commit()
     for table in ("model_versions", "model_diagnostics"):
         connection.execute(f"delete from predictions.{table} where not list_contains(?, model)", [list(kinds)])
 
