@@ -364,8 +364,13 @@ def _print_warehouse(settings: Settings) -> None:
         )
     print("Runs:" if runs else "Runs: none yet")
     for started_at, as_of, status, completed_at in runs:
-        took = f", {(completed_at - started_at).total_seconds():.0f} s after landing" if completed_at else ""
-        print(f"  {started_at:%Y-%m-%d %H:%M} UTC  as of {as_of:%Y-%m-%d %H:%M} UTC  {status}{took}")
+        # Some assets alone, such as those of the job retrain, are no night.
+        told = (
+            f"{status}, {(completed_at - started_at).total_seconds():.0f} s after landing"
+            if completed_at
+            else "not a whole night: under way, stopped, or of some assets alone"
+        )
+        print(f"  {started_at:%Y-%m-%d %H:%M} UTC  as of {as_of:%Y-%m-%d %H:%M} UTC  {told}")
     heads = ("files", "rows in", "accepted", "quarantined", "duplicates", "suppressed")
     print(f"{'Landed:':<38}" + "".join(f"{head:>13}" for head in heads))
     for source, table, *counts in ledger:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -61,6 +62,8 @@ _OPS = """
     create table if not exists ops.trainings (model varchar, tried_as_of timestamp, told varchar);
     create table if not exists ops.predicted_from (inputs varchar);
 """
+# Which rows of a target: to learn from, to see whether people have moved, to score.
+COMPLETE, LATELY, TONIGHT = "complete", "lately", "tonight"
 _KEYS = ("snapshot_date", "person_id", "identifier", "component_id")
 # What a model's card says of its rows.
 _SPANS = (
@@ -182,7 +185,10 @@ def predict_tonight(
 def _inputs(settings: Settings, *, night: Night) -> str:
     """Name all that predictions are made from: the same name, the same predictions."""
     models = settings.mlflow_path.stat() if settings.mlflow_path.is_file() else None
-    told = [night.as_of, night.loaded_until, night.project_hash, models and (models.st_mtime_ns, models.st_size)]
+    told = [
+        *(night.as_of, night.loaded_until, night.project_hash, Path(__file__).read_bytes()),
+        *(models and (models.st_mtime_ns, models.st_size), settings.models_path.is_dir()),
+    ]
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
@@ -222,9 +228,10 @@ def _train_if_due(
     from ml.propensity import NotTrainable
     from ml.registry import RegistryError
 
+    lost = ""
     try:
-        champion = _champion(registry, model)
-        due = _why_due(connection, registry, champion=champion, model=model, night=night, is_forced=is_forced)
+        champion = _champion(connection, registry, model)
+        due = _why_due(connection, champion=champion, model=model, night=night, is_forced=is_forced)
         if champion and not due:
             stands = f"version {champion.version} stands, trained as of {champion.trained_as_of:%Y-%m-%d}"
             return Told(model=model, is_fine=True, sentence=f"{model}: {stands}.")
@@ -234,10 +241,16 @@ def _train_if_due(
     except RegistryError as error:
         if not is_forced:
             return Told(model=model, is_fine=False, sentence=f"{model}: {error}")
-        # Somebody asked for a new model because the old one cannot be used.
-        champion, loaded, due = None, None, "somebody asked for it"
+        champion, loaded, due, lost = (
+            None,
+            None,
+            "somebody asked for it",
+            "it takes the place of one that cannot be used",
+        )
     try:
         challenger = train(loaded, champion)
+        if lost:
+            challenger = replace(challenger, decision=lost)
         version = _register(registry, challenger, model=model, night=night)
     except NotTrainable as error:
         stands = f" Version {champion.version} stands." if champion else ""
@@ -250,13 +263,13 @@ def _train_if_due(
     return Told(model=model, is_fine=is_fine, sentence=f"{model}: {told}")
 
 
-def _champion(registry: Registry, model: str) -> ModelVersion | None:
+def _champion(connection: duckdb.DuckDBPyConnection, registry: Registry, model: str) -> ModelVersion | None:
     """The version that scores; None before the first was trained."""
     from ml.registry import RegistryError
 
     versions = registry.versions(model)
     champion = next((version for version in versions if version.is_champion), None)
-    if versions and not champion:
+    if versions and not champion and _last_tried(connection, model):
         raise RegistryError(
             f"None of the {len(versions)} versions of the model {model} has the alias champion: set it in the MLflow "
             "UI, or run the job retrain to train a new one."
@@ -266,7 +279,6 @@ def _champion(registry: Registry, model: str) -> ModelVersion | None:
 
 def _why_due(
     connection: duckdb.DuckDBPyConnection,
-    registry: Registry,
     *,
     model: str,
     champion: ModelVersion | None,
@@ -276,10 +288,15 @@ def _why_due(
     """Say in a few words why a model is to be trained tonight; nothing if it is not."""
     if is_forced:
         return "somebody asked for it"
-    tried = connection.execute("select max(tried_as_of) from ops.trainings where model = ?", [model]).fetchall()[0][0]
+    tried = _last_tried(connection, model)
     if champion is None:
+        if connection.execute(
+            "select count(*) from predictions.model_versions where model = ?", [model]
+        ).fetchall() != [(0,)]:
+            return "the registry that held it is gone"
         return "" if tried and night.as_of < tried + timedelta(days=1) else "there was none yet"
-    last = max([version.trained_as_of for version in registry.versions(model)] + ([tried] if tried else []))
+    # A training that was interrupted before its end is no training: it is not in the list.
+    last = max(champion.trained_as_of, tried or champion.trained_as_of)
     if night.as_of >= last + timedelta(days=RETRAIN_DAYS):
         return f"the last one was of {last:%Y-%m-%d}"
     moved = connection.execute(
@@ -290,6 +307,13 @@ def _why_due(
     if moved and night.as_of >= last + timedelta(days=1):
         return f"people moved away from those it knew ({moved[0][0]}: {moved[0][1]:.2f})"
     return ""
+
+
+def _last_tried(connection: duckdb.DuckDBPyConnection, model: str) -> datetime | None:
+    """As of when a model was last trained to the end, or was found not to be trainable."""
+    rows = connection.execute("select max(tried_as_of) from ops.trainings where model = ?", [model]).fetchall()
+    tried: datetime | None = rows[0][0]
+    return tried
 
 
 def _last_told(connection: duckdb.DuckDBPyConnection, model: str) -> str:
@@ -306,7 +330,11 @@ def _register(registry: Registry, challenger: _Challenger, *, model: str, night:
         algorithm=challenger.algorithm,
         columns=challenger.columns,
         metrics=challenger.metrics,
-        parameters={**challenger.parameters, "decision": challenger.decision},
+        parameters={
+            **challenger.parameters,
+            "decision": challenger.decision,
+            "became_champion": challenger.is_better,
+        },
         background=challenger.background,
         figures=challenger.figures,
         data_version=challenger.data_version,
@@ -348,9 +376,9 @@ def _targets(connection: duckdb.DuckDBPyConnection) -> list[_Target]:
 
 
 def _asked_about(
-    connection: duckdb.DuckDBPyConnection, target: _Target, *, is_tonight: bool
+    connection: duckdb.DuckDBPyConnection, target: _Target, *, when: str
 ) -> tuple[pa.Table, FeatureSchema]:
-    """The rows of a target with their features: those whose label is complete, or tonight's.
+    """The rows of a target with their features: whose label is complete, of the last four Mondays, or tonight's.
 
     Returns
     -------
@@ -361,7 +389,7 @@ def _asked_about(
     """
     from ml.propensity import FeatureSchema
 
-    relation = "current_customers" if is_tonight else "customer_snapshots"
+    relation = "current_customers" if when == TONIGHT else "customer_snapshots"
     columns = connection.execute(
         """
         select column_name, data_type from duckdb_columns()
@@ -372,7 +400,12 @@ def _asked_about(
     ).fetchall()
     kinds = {name: "varchar" if kind == "VARCHAR" else "double" for name, kind in columns if name not in _KEYS}
     features = "".join(f", cast(people.{name} as {kind}) as {name}" for name, kind in kinds.items())
-    wanted = "asked.is_tonight" if is_tonight else "not asked.is_tonight and asked.is_label_complete"
+    wanted = {
+        COMPLETE: "not asked.is_tonight and asked.is_label_complete",
+        LATELY: "not asked.is_tonight and asked.snapshot_date > "
+        "(select max(snapshot_date) - 28 from features.target_rows where not is_tonight)",
+        TONIGHT: "asked.is_tonight",
+    }[when]
     rows = connection.sql(
         f"""
         select
@@ -414,7 +447,7 @@ def _train_propensity(
     from ml.figures import draw_calibration, draw_importance
     from ml.propensity import SchemaChanged, predict, train
 
-    rows, schema = _asked_about(connection, target, is_tonight=False)
+    rows, schema = _asked_about(connection, target, when=COMPLETE)
     trained = train(rows, schema=schema, horizon_days=target.horizon_days)
     held = _held_out(rows, trained.holdout)
     is_better, decision = True, "it is the first"
@@ -494,23 +527,33 @@ def _score(connection: duckdb.DuckDBPyConnection, registry: Registry, *, target:
 
     model = target.target
     try:
-        champion = _champion(registry, model)
+        champion = _champion(connection, registry, model)
         if champion is None:
-            return Told(model=model, is_fine=True, sentence=f"{model}: nobody is scored, there is no model yet.")
+            stays = _what_stays(connection, model)
+            told = "nobody is scored, there is no model yet." + (f" {stays}" if stays else "")
+            return Told(model=model, is_fine=not stays, sentence=f"{model}: {told}")
         loaded, schema = registry.load(champion), _schema_of(champion)
-        rows, now = _asked_about(connection, target, is_tonight=True)
+        rows, now = _asked_about(connection, target, when=TONIGHT)
         features = rows.select([*now.names])
         probabilities = predict(loaded.estimator, features, schema=schema)
-        words = dict(connection.execute("select feature, words from staging.feature_words").fetchall())
-        why = reasons(loaded.estimator, features, schema=schema, background=loaded.background, words=words)
+        worded = connection.execute(
+            "select feature, words, coalesce(nullif(family, ''), feature) from staging.feature_words"
+        )
+        words, families = {}, {}
+        for feature, text, family in worded.fetchall():
+            words[feature], families[feature] = text, family
+        why = reasons(
+            loaded.estimator, features, schema=schema, background=loaded.background, words=words, families=families
+        )
     except (RegistryError, SchemaChanged) as error:
-        return Told(model=model, is_fine=False, sentence=f"{model}: {error} {_what_stays(connection, model)}")
+        stays = _what_stays(connection, model) or "There are no scores before these."
+        return Told(model=model, is_fine=False, sentence=f"{model}: {error} {stays}")
     scored = rows.select(["identifier", "person_id", "snapshot_date"]).append_column(
         "probability", pa.array(probabilities, pa.float64())
     )
     for place in range(3):
-        told = [reason[place] if len(reason) > place else None for reason in why]
-        scored = scored.append_column(f"reason_{place + 1}", pa.array(told, pa.string()))
+        said = [reason[place] if len(reason) > place else None for reason in why]
+        scored = scored.append_column(f"reason_{place + 1}", pa.array(said, pa.string()))
     connection.register("scored", scored)
     connection.begin()
     connection.execute("delete from predictions.scores where target = ?", [model])
@@ -520,7 +563,9 @@ def _score(connection: duckdb.DuckDBPyConnection, registry: Registry, *, target:
         insert into predictions.scores by name
         select
             person_id, $target as target, probability,
-            cast(ntile(10) over (order by probability, person_id) as integer) as decile,
+            cast(
+                ceil(10.0 * row_number() over (order by probability, person_id) / count(*) over ()) as integer
+            ) as decile,
             reason_1, reason_2, reason_3, $version as model_version, snapshot_date
         from
             (
@@ -548,7 +593,7 @@ def _what_stays(connection: duckdb.DuckDBPyConnection, target: str) -> str:
     ((count, day),) = connection.execute(
         "select count(*), max(snapshot_date) from predictions.scores where target = ?", [target]
     ).fetchall()
-    return f"The {count:,} scores of {day} stay." if count else "There are no scores before these."
+    return f"The {count:,} scores of {day} stay." if count else ""
 
 
 def _forget_old_targets(connection: duckdb.DuckDBPyConnection, *, targets: Sequence[_Target]) -> None:
@@ -598,12 +643,12 @@ def _train_segments(
     is_comparable = before is not None and unknown < _UNKNOWN_FROM
     fit = segments.fit(learned, vocabulary=before if is_comparable else None)
     everybody = _profiles(connection, _TONIGHT)
-    ids = {number: f"S{number + 1}" for number in range(fit.segment_count)}
     is_better, decision = True, "it is the first"
+    was, used = _sorted_before(connection)
     if loaded and champion:
         told_before = loaded.background["segments"]
         was = _with_ids(segments.assign(before, everybody), {row["number"]: row["segment"] for row in told_before})
-        ids = segments.match(was, segments.assign(fit.estimator, everybody), used=loaded.background["used"])
+        used = loaded.background["used"]
         if is_comparable:
             found = segments.compare(before, fit.estimator, held)
             is_better = found.is_better
@@ -617,12 +662,12 @@ def _train_segments(
             decision = (
                 f"it takes the place of version {champion.version}, which does not know {unknown:.0%} of what people do"
             )
+    ids = segments.match(was, segments.assign(fit.estimator, everybody), used=used)
     described = segments.describe(fit.estimator, everybody)
     told = [
         {"number": number, "segment": ids[number], "name": name, "description": description}
         for number, (name, description) in enumerate(described)
     ]
-    used = {*(loaded.background["used"] if loaded else []), *ids.values()}
     criteria = pa.table(
         {
             "bucket": fit.criteria["segment_count"].cast(pa.string()),
@@ -641,7 +686,7 @@ def _train_segments(
         parameters={"kind": "segments", "row_count": fit.person_count, "holdout_row_count": len(set(held["person"]))},
         background={
             "segments": told,
-            "used": sorted(used),
+            "used": sorted({*used, *ids.values()}),
             "diagnostics": _diagnostics("segment_count", criteria),
         },
         figures={"segments": segments.draw_segments(fit.estimator, everybody, [row["name"] for row in told])},
@@ -649,6 +694,22 @@ def _train_segments(
         is_better=is_better,
         decision=decision,
     )
+
+
+def _sorted_before(connection: duckdb.DuckDBPyConnection) -> tuple[pa.Table, list[str]]:
+    """Where each identifier was sorted last, and all ids that were given: what is left where a model was lost."""
+    was = connection.sql(
+        """
+        select identifiers.identifier as person, history.segment
+        from predictions.segment_history as history
+        inner join identity.identifiers as identifiers using (person_id)
+        where history.valid_to is null
+        """
+    ).to_arrow_table()
+    used = connection.execute(
+        "select segment from predictions.segments union select segment from predictions.segment_history"
+    ).fetchall()
+    return was, [segment for (segment,) in used]
 
 
 def _with_ids(assigned: pa.Table, ids: Mapping[int, str]) -> pa.Table:
@@ -662,14 +723,17 @@ def _sort_into_segments(connection: duckdb.DuckDBPyConnection, registry: Registr
     from ml.registry import RegistryError
 
     try:
-        champion = _champion(registry, SEGMENTS)
+        champion = _champion(connection, registry, SEGMENTS)
         if champion is None:
-            return Told(model=SEGMENTS, is_fine=True, sentence="segments: nobody is sorted, there is no model yet.")
+            rows = connection.execute("select count(*) from predictions.segment_history").fetchall()[0][0]
+            stay = " People stay where they were sorted." if rows else ""
+            told = f"segments: nobody is sorted, there is no model yet.{stay}"
+            return Told(model=SEGMENTS, is_fine=not rows, sentence=told)
         loaded = registry.load(champion)
     except RegistryError as error:
         return Told(model=SEGMENTS, is_fine=False, sentence=f"segments: {error} People stay where they were sorted.")
-    told = loaded.background["segments"]
-    ids = {row["number"]: row["segment"] for row in told}
+    found = loaded.background["segments"]
+    ids = {row["number"]: row["segment"] for row in found}
     connection.execute(
         f"""
         create or replace temp table profiles as
@@ -692,7 +756,7 @@ def _sort_into_segments(connection: duckdb.DuckDBPyConnection, registry: Registr
     connection.execute("delete from predictions.segments")
     connection.executemany(
         "insert into predictions.segments values (?, ?, ?, ?)",
-        [(row["segment"], row["name"], row["description"], champion.version) for row in told],
+        [(row["segment"], row["name"], row["description"], champion.version) for row in found],
     )
     # People as they are known today; where two were found to be one, the one who had done more speaks.
     connection.execute("delete from predictions.segment_history")
@@ -735,7 +799,7 @@ def _sort_into_segments(connection: duckdb.DuckDBPyConnection, registry: Registr
     return Told(
         model=SEGMENTS,
         is_fine=True,
-        sentence=f"segments: version {champion.version} sorted {people:,} people into {len(told)} segments.",
+        sentence=f"segments: version {champion.version} sorted {people:,} people into {len(found)} segments.",
     )
 
 
@@ -793,13 +857,14 @@ def _list_models(connection: duckdb.DuckDBPyConnection, registry: Registry, *, t
 
 def _card(version: ModelVersion, *, moved: list[dict[str, Any]]) -> dict[str, Any]:
     farthest = max(moved, key=lambda row: row["observed"], default=None)
+    is_replaced = version.parameters.get("became_champion") == "True" and not version.is_champion
     return {
         "model_version": version.version,
         "kind": version.parameters["kind"],
         "target": version.parameters.get("target"),
         "algorithm": version.algorithm,
         "is_champion": version.is_champion,
-        "decision": version.parameters["decision"],
+        "decision": version.parameters["decision"] + ("; it was replaced since" if is_replaced else ""),
         "trained_as_of": version.trained_as_of,
         **{name: version.parameters.get(name) for name in _SPANS},
         **{name: version.metrics.get(metric) for name, metric in _FROM_METRICS.items()},
@@ -817,7 +882,7 @@ def _moved(
     """How far each feature, and what is foretold, has moved away from what the champion learned from."""
     from ml.propensity import SchemaChanged, drift, predict
 
-    rows, _ = _asked_about(connection, target, is_tonight=True)
+    rows, _ = _asked_about(connection, target, when=LATELY)
     schema = _schema_of(champion)
     try:
         found = drift(

@@ -199,11 +199,6 @@ _PER: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def has_rules(table: str) -> bool:
-    """Whether more is expected of a table than its columns and its grain."""
-    return table in _RULES
-
-
 def published_suite(table: str, *, columns: Sequence[str], grain: Sequence[str]) -> Suite:
     """Make the suite of a published table.
 

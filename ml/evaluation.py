@@ -22,8 +22,6 @@ Z = 1.959963984540054
 LEAST = 1e-9
 CALIBRATION_BINS = 10
 RESAMPLES = 2_000
-# Below this many of either class, an AUC of a group says nothing.
-FEWEST_PER_CLASS = 20
 
 TABLE = pa.schema(
     [
@@ -69,7 +67,7 @@ def evaluate(
     dict of str to float
         ``auc, auc_low, auc_high, pr_auc`` (average precision), ``brier, log_loss, precision, recall,
         calibration_slope, calibration_slope_low, calibration_slope_high, calibration_intercept``. What one class alone
-        leaves undefined is NaN.
+        leaves undefined is NaN, save precision and recall: they are 0 where there is nobody to count.
 
     Notes
     -----
@@ -186,7 +184,7 @@ def fairness_table(labels: ArrayLike, probabilities: ArrayLike, groups: Sequence
     Returns
     -------
     pyarrow.Table
-        As ``calibration_table``, the largest group first, and ``auc``: null where a class has fewer than 20 rows.
+        As ``calibration_table``, the largest group first.
     """
     happened, chances = np.asarray(labels, bool), np.asarray(probabilities, float)
     values = groups.to_pylist() if isinstance(groups, pa.Array | pa.ChunkedArray) else list(groups)
@@ -194,14 +192,7 @@ def fairness_table(labels: ArrayLike, probabilities: ArrayLike, groups: Sequence
     names, place, counts = np.unique(said, return_inverse=True, return_counts=True)
     rank = np.argsort(np.argsort(-counts, kind="stable"))
     order = rank[place]
-    table = _table(happened, chances, order, [str(name) for name in names[np.argsort(rank)]])
-    aucs = [
-        auc(happened[order == one], chances[order == one])
-        if min(happened[order == one].sum(), (~happened[order == one]).sum()) >= FEWEST_PER_CLASS
-        else None
-        for one in range(len(names))
-    ]
-    return table.append_column("auc", pa.array(aucs, pa.float64()))
+    return _table(happened, chances, order, [str(name) for name in names[np.argsort(rank)]])
 
 
 def auc(labels: NDArray[np.bool_], scores: Floats) -> float:
@@ -240,7 +231,7 @@ def auc_interval(labels: NDArray[np.bool_], scores: Floats, cluster: NDArray[np.
     inside = float(np.clip(area, LEAST, 1 - LEAST))
     half = Z * np.sqrt(np.maximum(variance, 0.0)) / (inside * (1 - inside))
     centre = np.log(inside / (1 - inside))
-    return float(chance(centre - half)), float(chance(centre + half))
+    return min(float(chance(centre - half)), area), max(float(chance(centre + half)), area)
 
 
 def wilson(wins: ArrayLike, sizes: ArrayLike) -> tuple[Floats, Floats]:

@@ -182,7 +182,8 @@ def train(rows: pa.Table, *, schema: FeatureSchema, horizon_days: int, seed: int
     Raises
     ------
     NotTrainable
-        One class, too few of one, nothing that varies, too few snapshots, or no better than the base rate.
+        One class, too few of one, nothing that varies, too few snapshots, or no better than the base rate: on the
+        hold-out it ranks no better than chance beyond noise, or its log loss is not less.
     """
     # In one thread sums are made in the same order on every machine.
     with _one_thread():
@@ -305,6 +306,7 @@ def reasons(
     schema: FeatureSchema,
     background: Mapping[str, Any],
     words: Mapping[str, str],
+    families: Mapping[str, str] | None = None,
 ) -> list[list[str]]:
     """Say in words what moves each row's chance most.
 
@@ -322,6 +324,9 @@ def reasons(
         What a feature is called: a number goes in front of it ("3 visits in the last week"), a share or a category
         behind ("channel of the first visit: email"), either where ``{}`` stands if it does. After ``|`` come wordings
         for exact values: ``import finished|0=import not finished``.
+    families : mapping of str to str, optional
+        Features that tell of the same thing, by a name they share: they share a weight as well, so that single ones say
+        little. Their parts count together, and the one that moves most the way of all of them is told.
 
     Returns
     -------
@@ -342,11 +347,12 @@ def reasons(
         part = frame.iloc[start : start + CHUNK_ROWS]
         with _one_thread() if len(part) < FEWEST_FOR_THREADS else nullcontext():
             moved = _contributions(pipeline, part, described)
-        top = np.argsort(-np.abs(moved), axis=1, kind="stable")[:, :REASONS]
+        together, speaker = _by_family(moved, [(families or {}).get(name, name) for name in names])
+        top = np.argsort(-np.abs(together), axis=1, kind="stable")[:, :REASONS]
         texts = [_Words(name, words.get(name, name.replace("_", " ")), part[name].to_numpy()) for name in names]
         for row, chosen in enumerate(top.tolist()):
-            by = moved[row]
-            told.append([texts[one](row, by[one] > 0) for one in chosen if abs(by[one]) >= LEAST_REASON])
+            by, of = together[row], speaker[row]
+            told.append([texts[of[one]](row, by[one] > 0) for one in chosen if abs(by[one]) >= LEAST_REASON])
     return told
 
 
@@ -682,7 +688,10 @@ def _worthwhile_sigmoid(logits: Floats, foretold: _Data) -> tuple[float, float] 
     them would do too much. It must help, beyond noise, both people of the last stretch it was not fitted to and the
     earlier stretches: what helps only once was luck.
     """
-    last = foretold.days >= np.array_split(np.unique(foretold.days), FORETOLD)[-1][0]
+    days = np.unique(foretold.days)
+    if len(days) < FORETOLD:
+        return None
+    last = foretold.days >= np.array_split(days, FORETOLD)[-1][0]
     design, late = np.column_stack([logits, np.ones(len(logits))]), foretold.only(last)
     half = late.person % 2 == 0
     if min(_rarer(late.labels[half]), _rarer(late.labels[~half])) < FEWEST_IN_HOLDOUT:
@@ -742,7 +751,7 @@ def _judge(
     rate = np.full(len(chances), training.labels.mean())
     gain = evaluation.compare(holdout.labels, rate, chances, holdout.person, seed)
     metrics = evaluation.evaluate(holdout.labels, chances, holdout.person, threshold)
-    if not gain.is_better:
+    if not (metrics["auc_low"] > 0.5 and gain.gain > 0):
         raise NotTrainable(
             f"The best model ({algorithm}) is no better than the base rate of {rate[0]:.1%} on the hold-out "
             f"(AUC {metrics['auc']:.2f}, {metrics['auc_low']:.2f} to {metrics['auc_high']:.2f}): "
@@ -886,6 +895,19 @@ def _contributions(pipeline: Any, frame: pd.DataFrame, described: Mapping[str, A
         changed[:, places[name]] = own
         moved[:, place] = total / len(usual[name])
     return moved
+
+
+def _by_family(moved: Floats, families: Sequence[str]) -> tuple[Floats, Ints]:
+    """Parts summed by family, row × family, and the feature that speaks for each: it moves most the family's way."""
+    members = [[place for place, one in enumerate(families) if one == family] for family in dict.fromkeys(families)]
+    together = np.column_stack([moved[:, places].sum(axis=1) for places in members])
+    speaker = np.column_stack(
+        [
+            np.asarray(places)[(moved[:, places] * np.where(total < 0, -1, 1)[:, None]).argmax(axis=1)]
+            for places, total in zip(members, together.T, strict=True)
+        ]
+    )
+    return together, speaker
 
 
 class _Words:

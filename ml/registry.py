@@ -189,19 +189,6 @@ class Registry:
         """The version that scores, or None when no version was promoted yet."""
         return next((version for version in self.versions(name) if version.is_champion), None)
 
-    def required_champion(self, name: str) -> ModelVersion:
-        """The version that scores.
-
-        Raises
-        ------
-        RegistryError
-            There is none.
-        """
-        found = self.champion(name)
-        if found is None:
-            raise RegistryError(f"No version of the model {name} is its champion: run the job retrain to train one.")
-        return found
-
     def promote(self, version: ModelVersion) -> None:
         """Make a version the champion.
 

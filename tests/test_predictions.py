@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dagster_project import failpoints
 from dagster_project.night import BEGINNING, Night
 from dagster_project.predictions import Report, predict_tonight
 from dagster_project.settings import Settings, load_settings
@@ -30,7 +32,7 @@ _TABLES = """
     create or replace table staging.prediction_targets as
     select 'pays_within_14_days' as target, 'Pays within 14 days' as title, 14 as horizon_days;
     create or replace table staging.feature_words as
-    select * from (values ('visit_count_7d', 'visits in the last 7 days')) as t (feature, words);
+    select * from (values ('visit_count_7d', '', 'visits in the last 7 days')) as t (feature, family, words);
     create or replace table features.customer_snapshots as
     select snapshot_date, person_id, identifier, person_id as component_id, visit_count_7d, noise, first_channel
     from people where not is_tonight;
@@ -211,12 +213,19 @@ def test_a_model_is_trained_anew_after_a_week(world: Settings, days: int, is_due
 
 
 def test_drift_makes_a_model_due(world: Settings) -> None:
+    """In the last four weeks everybody comes more often than anybody did before."""
+    assert ask(world, "select drift_psi < 0.25 from predictions.model_versions where model like 'pays%'") == [(True,)]
     with open_warehouse(world) as connection:
         connection.execute(
-            "update predictions.model_versions set drift_psi = 0.26, drift_feature = 'noise' where model = ?", [TARGET]
+            "update features.customer_snapshots set visit_count_7d = 20 where snapshot_date >= '2026-04-27'"
         )
-    report = predict(world, on=later(1))
-    assert "because people moved away from those it knew (noise: 0.26)" in report.models[0].sentence
+        connection.execute(
+            "update features.target_rows set is_label_complete = false where snapshot_date >= '2026-04-27'"
+        )
+    assert "version 1 stands" in predict(world, on=later(1)).models[0].sentence
+    # What a night has seen makes the next one train.
+    report = predict(world, on=later(2))
+    assert "because people moved away from those it knew (visit_count_7d: " in report.models[0].sentence
     assert "version 1 stands" in report.models[1].sentence
 
 
@@ -329,6 +338,47 @@ def test_what_cannot_be_used_is_told_and_the_scores_before_stay(
     assert ask(world, "select distinct model_version from predictions.scores") == [("2",)]
 
 
+def test_a_training_that_was_cut_off_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registered and not yet champion."""
+    settings = load_settings({"THROUGHLINE_DATA": str(tmp_path)})
+    build(settings)
+    monkeypatch.setattr(failpoints, "_passed", Counter())
+    monkeypatch.setenv("THROUGHLINE_FAILPOINT", "predictions.registered:1:raise")
+    with pytest.raises(OSError, match="failpoint"):
+        predict(settings)
+    monkeypatch.delenv("THROUGHLINE_FAILPOINT")
+    report = predict(settings)
+    assert [told.is_fine for told in (*report.models, *report.scores, *report.segments)] == [True] * 4
+    assert ask(settings, "select distinct model_version from predictions.scores") == [("2",)]
+
+
+def test_a_lost_registry_is_told_made_anew_and_segments_keep_their_ids(world: Settings) -> None:
+    with open_warehouse(world) as connection:
+        # As if ids had once been given in another order.
+        for table in ("segments", "segment_history"):
+            connection.execute(
+                f"update predictions.{table} set segment = case segment when 'S1' then 'S2' else 'S1' end"
+            )
+    sorted_now = "select person_id, segment from predictions.segment_history where valid_to is null"
+    before = dict(ask(world, sorted_now))
+    world.mlflow_path.unlink()
+    shutil.rmtree(world.models_path)
+    report = predict(world)
+    assert "was trained because the registry that held it is gone" in report.models[0].sentence
+    assert dict(ask(world, sorted_now)) == before
+
+
+def test_after_a_lost_file_a_forced_training_says_what_it_replaces(world: Settings) -> None:
+    _lose_file(world)
+    report = predict(world, is_forced=True)
+    assert "it takes the place of one that cannot be used" in report.models[0].sentence
+    decisions = "select model_version, decision from predictions.model_versions where model like 'pays%' order by 1"
+    assert ask(world, decisions) == [
+        ("1", "it is the first; it was replaced since"),
+        ("2", "it takes the place of one that cannot be used"),
+    ]
+
+
 def _one_class(rows: pa.Table) -> pa.Table:
     return rows.set_column(rows.column_names.index("label"), "label", pa.array([False] * rows.num_rows))
 
@@ -370,19 +420,26 @@ def test_scores_of_a_target_that_is_gone_go_too(world: Settings) -> None:
 
 
 def test_segments_keep_their_ids_when_they_are_found_anew(world: Settings) -> None:
+    """People do a new thing the champion does not know; of the first kind most are gone."""
     before = dict(ask(world, "select person_id, segment from predictions.segment_history where valid_to is null"))
     with open_warehouse(world) as connection:
-        # The smaller half does less, so that the new model numbers them the other way round.
-        connection.execute("update predictions.segments set name = name")
-        connection.register("profiles", profiles(seed=5))
+        connection.register("profiles", profiles())
         connection.execute(
-            "create or replace table features.current_profiles as select snapshot_date, person_id, identifier,"
-            " person_id as component_id, block, action, action_count from profiles"
-            " where is_tonight and (cast(substr(person_id, 2) as integer) % 2 = 1 or person_id < 'q300')"
+            """
+            create or replace table features.current_profiles as
+            select snapshot_date, person_id, identifier, person_id as component_id, block,
+                replace(action, 'board', 'roadmap') as action, action_count
+            from profiles
+            where is_tonight and (person_id < 'q150' or person_id in (
+                select person_id from predictions.segment_history where valid_to is null and segment = 'S2'
+            ))
+            """
         )
     report = predict(world, on=later(7))
-    assert "was trained" in report.models[1].sentence
+    assert "it takes the place of version 1, which does not know" in report.models[1].sentence
     after = dict(ask(world, "select person_id, segment from predictions.segment_history where valid_to is null"))
-    same = [after[person] == before[person] for person in before if person in after]
-    assert len(same) >= 300
+    there = [person for (person,) in ask(world, "select distinct person_id from features.current_profiles")]
+    assert 200 <= len(there) <= 300
+    assert Counter(after[person] for person in there)["S1"] < 0.4 * len(there)
+    same = [after[person] == before[person] for person in there]
     assert sum(same) >= 0.95 * len(same)

@@ -432,7 +432,7 @@ def _send(cursor: Cursor, database: duckdb.DuckDBPyConnection, *, schema: str, t
             for batch in reader:
                 failpoint("postgres.batch")
                 yield batch
-        except Exception as error:
+        except Exception as error:  # Whatever it is: the driver would tell of it in words of its own.
             broken.append(error)
             raise
 

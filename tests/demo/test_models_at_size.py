@@ -13,12 +13,12 @@ import pytest
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 
 from dagster_project.demo.generate import DEFAULT_UNTIL, generate_demo
-from dagster_project.landing.tokens import blocked_patterns, normalised, prepare_connection, token
-from dagster_project.predictions import _asked_about, _schema_of, _targets
+from dagster_project.landing.tokens import prepare_connection
+from dagster_project.predictions import COMPLETE, _asked_about, _schema_of, _targets
 from dagster_project.settings import Settings, load_settings
 from ml.propensity import predict
 from ml.registry import Registry
-from tests.demo.test_pipeline_against_truth import KINDS
+from tests.demo.test_pipeline_against_truth import write_owners
 from tests.nights import live_through
 
 pytestmark = pytest.mark.torture
@@ -49,19 +49,7 @@ def with_truth(warehouse: Path, settings: Settings, truth: Path) -> duckdb.DuckD
     connection = duckdb.connect()
     prepare_connection(connection, key=settings.key_file.read_bytes())
     connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
-    patterns = blocked_patterns()
-    tokens = " union all ".join(
-        f"select person, {token(kind, namespace=space, value='plain', blocked_pattern=patterns.get(kind))} token "
-        f"from (select *, {normalised(kind, 'identifier')} as plain from said where identifier_type = '{name}')"
-        for name, (kind, space) in KINDS.items()
-    )
-    connection.execute(
-        f"""
-        create table owners as
-        with said as (from read_csv('{truth}/people.csv', all_varchar = true)), tokens as ({tokens})
-        select token, min(person) as person from tokens group by token having count(distinct person) = 1
-        """
-    )
+    write_owners(connection, truth)
     connection.execute(
         """
         create table persons as
@@ -105,7 +93,7 @@ def chances(connection: duckdb.DuckDBPyConnection, settings: Settings, truth: Pa
     [target] = _targets(connection)
     champion = registry.champion(target.target)
     assert champion
-    rows, _ = _asked_about(connection, target, is_tonight=False)
+    rows, _ = _asked_about(connection, target, when=COMPLETE)
     foretold = predict(registry.load(champion).estimator, rows, schema=_schema_of(champion))
     connection.register("asked", rows.append_column("chance", [foretold]))
     found = connection.execute(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -25,6 +26,23 @@ KINDS = {
 }
 
 
+def write_owners(connection: duckdb.DuckDBPyConnection, truth: Path) -> None:
+    """Make the table ``owners``: whose each token truly is, where it is one person's."""
+    patterns = blocked_patterns()
+    tokens = " union all ".join(
+        f"select person, {token(kind, namespace=space, value='plain', blocked_pattern=patterns.get(kind))} token "
+        f"from (select *, {normalised(kind, 'identifier')} as plain from said where identifier_type = '{name}')"
+        for name, (kind, space) in KINDS.items()
+    )
+    connection.execute(
+        f"""
+        create table owners as
+        with said as (from read_csv('{truth}/people.csv', all_varchar = true)), tokens as ({tokens})
+        select token, min(person) as person from tokens group by token having count(distinct person) = 1
+        """
+    )
+
+
 @pytest.fixture(scope="module")
 def connection(demo: Demo) -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse read only, beside it the truth: outcomes, and whose each token is."""
@@ -37,20 +55,7 @@ def connection(demo: Demo) -> Iterator[duckdb.DuckDBPyConnection]:
             select person, outcome, cast("at" as timestamp) as happened_at from '{demo.truth}/outcomes.csv'
             """
         )
-        patterns = blocked_patterns()
-        tokens = " union all ".join(
-            f"select person, {token(kind, namespace=space, value='plain', blocked_pattern=patterns.get(kind))} token "
-            f"from (select *, {normalised(kind, 'identifier')} as plain from said where identifier_type = '{name}')"
-            for name, (kind, space) in KINDS.items()
-        )
-        connection.execute(
-            f"""
-            create table owners as
-            with said as (from read_csv('{demo.truth}/people.csv', all_varchar = true)),
-            tokens as ({tokens})
-            select token, min(person) as person from tokens group by token having count(distinct person) = 1
-            """
-        )
+        write_owners(connection, demo.truth)
         yield connection
 
 

@@ -194,7 +194,6 @@ def test_fairness_table_by_hand():
         ("app", 2, 10),
         ("unknown", 3, 2),
     ]
-    assert [row["auc"] for row in rows] == [1.0, None, None]
     assert [row["expected"] for row in rows] == pytest.approx([(18 + 6) / 50, 0.5, 0.1])
     assert [row["observed"] for row in rows] == pytest.approx([0.4, 0.3, 0.0])
     assert [(round(row["low"], 3), round(row["high"], 3)) for row in rows][1] == (0.108, 0.603)

@@ -305,6 +305,12 @@ class TestRefusals:
                 horizon_days=14,
             )
 
+    @pytest.mark.parametrize("weeks", [8, 9, 10])
+    def test_few_snapshots_are_enough(self, weeks):
+        """Of so few, hardly one stretch can be foretold from what came before it."""
+        trained = train(world(3, people=200, weeks=weeks), schema=PLAIN, horizon_days=14)
+        assert trained.metrics["auc_low"] > 0.5
+
     def test_features_that_are_all_constant(self, rows):
         flat = pa.array([1] * rows.num_rows)
         same = replaced(replaced(rows, "visits", flat), "noise", flat)
@@ -359,6 +365,23 @@ class TestReasons:
         assert told[2][:2] == ["9 visits in the last week (raises)", "channel of the first visit: email (raises)"]
         assert "channel of the first visit: search (lowers)" in told[3]
         assert max(len(one) for one in told) <= 3
+
+    def test_features_of_one_family_count_together_and_one_speaks(self):
+        """By hand: the first two cancel in part, the third stands alone; a family is told once."""
+        moved = np.array([[0.9, -0.2, 0.5], [-0.6, 0.7, -0.3], [-0.9, 0.2, 0.0]])
+        together, speaker = propensity._by_family(moved, ["calls", "calls", "noise"])
+        assert together == pytest.approx(np.array([[0.7, 0.5], [0.1, -0.3], [-0.7, 0.0]]))
+        assert speaker.tolist() == [[0, 2], [1, 2], [0, 2]]
+
+    def test_a_family_is_told_once(self, rows, trained):
+        few, families = rows.slice(0, 200), {"visits": "coming", "channel": "coming", "noise": "noise"}
+        told = reasons(trained.pipeline, few, schema=PLAIN, background=trained.background, words=WORDS)
+        as_one = reasons(
+            trained.pipeline, few, schema=PLAIN, background=trained.background, words=WORDS, families=families
+        )
+        about_coming = [[one for one in row if "visit" in one] for row in (*told, *as_one)]
+        assert max(map(len, about_coming[:200])) == 2
+        assert max(map(len, about_coming[200:])) == 1
 
     def test_of_trees_they_are_differences_to_replaced_features(self, boosted):
         rows = crossed(5).slice(0, 200)

@@ -168,12 +168,6 @@ def test_a_whole_propensity_model_survives(registry):
         )
 
 
-def test_a_missing_champion_is_said(registry):
-    with pytest.raises(RegistryError, match=r"^No version of the model other is its champion: run the job retrain"):
-        registry.required_champion("other")
-    assert registry.required_champion("pays") == champion(registry)
-
-
 def test_a_version_that_is_not_there_is_not_promoted(registry):
     with pytest.raises(RegistryError, match=r"^The model registry .*mlflow\.db cannot do this \(.*not found"):
         registry.promote(dataclasses.replace(champion(registry), version="9"))

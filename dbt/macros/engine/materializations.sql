@@ -2,23 +2,11 @@
     How views, tables and incremental tables come into being: `create or replace`, in one transaction. dbt's own way
     builds beside, renames twice and drops, which on a small night costs more than the queries.
 #}
-{% materialization view, adapter = "duckdb" %}
-    {% set made = _made_of(this, "view") %}
-    {{ run_hooks(pre_hooks) }}
-    {% call statement("main") %} {{ _replaced(made, sql) }}{% endcall %}
-    {{ run_hooks(post_hooks) }}
-    {{ adapter.commit() }}
-    {{ return({"relations": [made]}) }}
-{% endmaterialization %}
+{% materialization view, adapter = "duckdb" %} {{ return(_made_whole("view", sql)) }} {% endmaterialization %}
 
 
 {% materialization table, adapter = "duckdb" %}
-    {% set made = _made_of(this, "table") %}
-    {{ run_hooks(pre_hooks) }}
-    {% call statement("main") %} {{ _replaced(made, sql) }}{% endcall %}
-    {{ run_hooks(post_hooks) }}
-    {{ adapter.commit() }}
-    {{ return({"relations": [made]}) }}
+    {{ return(_made_whole("table", sql)) }}
 {% endmaterialization %}
 
 
@@ -56,6 +44,16 @@
     {{ adapter.commit() }}
     {{ return({"relations": [made]}) }}
 {% endmaterialization %}
+
+
+{% macro _made_whole(kind, sql) %}
+    {% set made = _made_of(this, kind) %}
+    {{ run_hooks(pre_hooks) }}
+    {% call statement("main") %} {{ _replaced(made, sql) }}{% endcall %}
+    {{ run_hooks(post_hooks) }}
+    {{ adapter.commit() }}
+    {{ return({"relations": [made]}) }}
+{% endmacro %}
 
 
 {# The relation to make. What stands there under its name is dropped if it is of the other kind. #}
