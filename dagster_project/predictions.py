@@ -304,7 +304,8 @@ def _why_due(
         " where model = ? and model_version = ? and drift_psi > ?",
         [model, champion.version, DRIFTED_FROM],
     ).fetchall()
-    if moved and night.as_of >= last + timedelta(days=1):
+    # Once for each champion: where what was learned since was no better, the week is waited for.
+    if moved and last == champion.trained_as_of and night.as_of >= last + timedelta(days=1):
         return f"people moved away from those it knew ({moved[0][0]}: {moved[0][1]:.2f})"
     return ""
 

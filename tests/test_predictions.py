@@ -227,6 +227,13 @@ def test_drift_makes_a_model_due(world: Settings) -> None:
     report = predict(world, on=later(2))
     assert "because people moved away from those it knew (visit_count_7d: " in report.models[0].sentence
     assert "version 1 stands" in report.models[1].sentence
+    # The new one is no better, and people are still elsewhere: that makes no night train again before the week is over.
+    assert ask(
+        world,
+        "select is_champion, drift_psi > 0.25 from predictions.model_versions where model_version = '1'"
+        " and model like 'pays%'",
+    ) == [(True, True)]
+    assert "version 1 stands" in predict(world, on=later(3)).models[0].sentence
 
 
 def test_a_challenger_that_is_no_better_does_not_take_the_place(world: Settings) -> None:
