@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dagster_project.identity.graph import NO_CLASS, Codes, Flags, Nodes
+from dagster_project.identity.graph import FOREVER, NO_CLASS, Codes, Flags, Nodes, Pairs
 from dagster_project.identity.rules import DEVICE_TYPE, IdentifierRules
 
 Instants = npt.NDArray[np.int64]
@@ -20,8 +20,18 @@ Instants = npt.NDArray[np.int64]
 WITHHELD_KIND = "withheld"
 """Seen together only without consent for analytics: never joins persons, only recompute units."""
 ORDER_KIND = "order"
+ALWAYS_KIND = "manual"
+NEVER_KIND = "never"
+"""No link: somebody decided that the two are never one person."""
+PROBABLE_KIND = "probabilistic"
 
 LINK_COLUMNS = ("identifier_a", "identifier_b", "link_kind", "confidence", "first_available_at")
+EVIDENCE_COLUMNS = (*LINK_COLUMNS, "note")
+"""The note is the reason of what somebody decided, and the tier of a probabilistic link."""
+
+STRONG = "strong"
+DAY = 86_400_000_000
+"""In microseconds."""
 
 
 def _microseconds(column: pa.ChunkedArray) -> Instants:
@@ -49,20 +59,35 @@ class Evidence:
         By code.
     is_person : array of bool
         By code: may it identify a person?
+    priority : array of int
+        By code: 1 is the strongest.
     nodes : Nodes
         By code: the limits.
     limited_class_names : list of str
         Names of the classes in ``nodes``.
+    first_occurred_at : array of int
+        By code: when it was first seen to occur.
     links : pyarrow.Table
-        ``LINK_COLUMNS``, strongest link first: (priority of its weaker end, confidence, first available,
-        then the codes of its ends).
+        ``EVIDENCE_COLUMNS``, strongest link first: kind (manual, what was seen, probabilistic), priority of its
+        weaker end, confidence, first available, then the codes of its ends.
     a, b : array of int
         Ends of the links, ``a`` the smaller code.
     link_available_at : array of int
+        Never before both its ends were.
+    is_always : array of bool
+        Whether somebody decided the link.
+    is_probable, is_strong : array of bool
+        Whether it is probabilistic, and of the better tier.
     joins_persons : array of bool
         Whether a link may make one person of its two ends.
     joins_components : array of bool
         Whether a link puts its two ends into one recompute unit.
+    never : Pairs
+        Who is never one person.
+    never_available_at : array of int
+        By pair of ``never``.
+    never_reasons : list of str
+        By pair of ``never``.
     """
 
     tokens: pa.Array
@@ -70,15 +95,23 @@ class Evidence:
     class_names: list[str]
     class_of: Codes
     first_available_at: Instants
+    first_occurred_at: Instants
     is_person: Flags
+    priority: Codes
     nodes: Nodes
     limited_class_names: list[str]
     links: pa.Table
     a: Codes
     b: Codes
     link_available_at: Instants
+    is_always: Flags
+    is_probable: Flags
+    is_strong: Flags
     joins_persons: Flags
     joins_components: Flags
+    never: Pairs
+    never_available_at: Instants
+    never_reasons: list[str]
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -106,20 +139,16 @@ def encode(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> E
     Parameters
     ----------
     links : pyarrow.Table
-        ``identifier_a, identifier_b, link_kind, confidence, first_available_at``, in any order.
+        ``EVIDENCE_COLUMNS``, in any order, pairs that are never one person among them.
     sightings : pyarrow.Table
-        ``identifier, first_available_at``: every identifier once, seen no later than its first link.
+        ``identifier, first_available_at, first_occurred_at``: every identifier once.
     rules : IdentifierRules
-
-    Raises
-    ------
-    ThroughlineError
-        If an identifier's type has no rule.
     """
-    sightings = sightings.select(["identifier", "first_available_at"]).sort_by(
+    sightings = sightings.select(["identifier", "first_available_at", "first_occurred_at"]).sort_by(
         [("first_available_at", "ascending"), ("identifier", "ascending")]
     )
     tokens = sightings["identifier"].combine_chunks()
+    seen_at = _microseconds(sightings["first_available_at"])
     # A class is the token up to its last colon: `email` or `user_id:app`.
     classes = pc.replace_substring_regex(tokens, ":[^:]*$", "").dictionary_encode()
     class_names = classes.dictionary.to_pylist()
@@ -132,42 +161,77 @@ def encode(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> E
     )
     place = {name: code for code, name in enumerate(names)}
     by_name = dict(zip(class_names, class_rules, strict=True))
+    windows = [by_name[name].limit_window_days for name in names]
     limited = np.array([place.get(name, NO_CLASS) for name in class_names], dtype=np.int64)
-    limits = np.array([by_name[name].limit_per_person for name in names], dtype=np.int64)
-    priority = np.array([rule.priority for rule in class_rules], dtype=np.int64)
+    priority = np.array([rule.priority for rule in class_rules], dtype=np.int64)[class_of]
     is_person = np.array([rule.is_person_identifier for rule in class_rules], dtype=np.bool_)[class_of]
     is_device = np.array([name == DEVICE_TYPE for name in types], dtype=np.bool_)
+    nodes = Nodes(
+        limited_class=limited[class_of],
+        limits=np.array([by_name[name].limit_per_person for name in names], dtype=np.int64),
+        windows=np.array([FOREVER if days is None else days * DAY for days in windows], dtype=np.int64),
+        seen_at=seen_at,
+        is_device=is_device[class_of],
+    )
 
-    links = links.select(list(LINK_COLUMNS))
-    ends = [
-        pc.index_in(links[column], value_set=tokens).to_numpy().astype(np.int64)
-        for column in ("identifier_a", "identifier_b")
-    ]
-    a, b = np.minimum(*ends), np.maximum(*ends)
-    available = _microseconds(links["first_available_at"])
-    strength = np.maximum(priority[class_of[a]], priority[class_of[b]])
-    order = np.lexsort((b, a, available, -links["confidence"].to_numpy(), strength))
-    links, a, b, available = links.take(order), a[order], b[order], available[order]
+    links = links.select(list(EVIDENCE_COLUMNS))
+    ends = [pc.index_in(links[column], value_set=tokens) for column in ("identifier_a", "identifier_b")]
+    # Of a pair that is kept apart, only one end may be among what is resolved again: then it has no say.
+    is_there = pc.or_(pc.not_equal(links["link_kind"], NEVER_KIND), pc.and_(pc.is_valid(ends[0]), pc.is_valid(ends[1])))
+    if not pc.all(is_there).as_py():
+        links, ends = links.filter(is_there), [end.filter(is_there) for end in ends]
+    codes = [end.to_numpy().astype(np.int64) for end in ends]
+    a, b = np.minimum(*codes), np.maximum(*codes)
+    kinds, kind_of = _encoded(links["link_kind"])
+    available = np.maximum(_microseconds(links["first_available_at"]), np.maximum(seen_at[a], seen_at[b]))
 
-    kind = links["link_kind"].combine_chunks().dictionary_encode()
-    kinds = kind.dictionary.to_pylist()
-    kind_of = kind.indices.to_numpy(zero_copy_only=False)
-    identifies = np.array([name not in (WITHHELD_KIND, ORDER_KIND) for name in kinds], dtype=np.bool_)[kind_of]
-    orders = np.array([name == ORDER_KIND for name in kinds], dtype=np.bool_)[kind_of]
+    rank = np.array([{NEVER_KIND: -1, ALWAYS_KIND: 0, PROBABLE_KIND: 2}.get(kind, 1) for kind in kinds])[kind_of]
+    weaker = np.maximum(priority[a], priority[b])
+    order = np.lexsort((b, a, available, -links["confidence"].to_numpy(), weaker, rank))
+    count = int(np.count_nonzero(rank == -1))
+    apart, order = order[:count], order[count:]
+    # By when they were decided, whatever their ends: the first of several is the one that is named.
+    apart = apart[np.lexsort((b[apart], a[apart], available[apart]))]
+    never = links.take(apart)
+    links, never_pairs = links.take(order), Pairs(a=a[apart], b=b[apart])
+    never_available = available[apart]
+    a, b, available, kind_of = a[order], b[order], available[order], kind_of[order]
+
+    def is_of(*of_kinds: str) -> Flags:
+        flags: Flags = np.array([kind in of_kinds for kind in kinds], dtype=np.bool_)[kind_of]
+        return flags
+
+    is_probable = is_of(PROBABLE_KIND)
+    is_strong = np.zeros(len(links), dtype=np.bool_)
+    is_strong[is_probable] = pc.equal(links["note"].filter(pa.array(is_probable)), STRONG).fill_null(False).to_numpy()
     both_persons = is_person[a] & is_person[b]
     return Evidence(
         tokens=tokens,
         identifier_types=pa.array(types, pa.string()).take(classes.indices),
         class_names=class_names,
         class_of=class_of,
-        first_available_at=_microseconds(sightings["first_available_at"]),
+        first_available_at=seen_at,
+        first_occurred_at=_microseconds(sightings["first_occurred_at"]),
         is_person=is_person,
-        nodes=Nodes(limited_class=limited[class_of], limits=limits, is_device=is_device[class_of]),
+        priority=priority,
+        nodes=nodes,
         limited_class_names=names,
         links=links,
         a=a,
         b=b,
         link_available_at=available,
-        joins_persons=identifies & both_persons,
-        joins_components=orders | both_persons,
+        is_always=is_of(ALWAYS_KIND),
+        is_probable=is_probable,
+        is_strong=is_strong,
+        joins_persons=~is_of(WITHHELD_KIND, ORDER_KIND) & both_persons,
+        joins_components=is_of(ORDER_KIND) | both_persons,
+        never=never_pairs,
+        never_available_at=never_available,
+        never_reasons=[reason or "" for reason in never["note"].to_pylist()],
     )
+
+
+def _encoded(column: pa.ChunkedArray) -> tuple[list[str], Codes]:
+    """Distinct values, and which of them each row holds."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)

@@ -2,6 +2,10 @@
 
 One rule of time: what became available on a local day counts from the end of that day (its last microsecond).
 A question as of the end of a day sees all of that day; a question in the middle of it sees the day before.
+
+Beside when it was known stands when it held in the world: from when the identifier was first seen to occur, as far as
+is known today, until evidence ended it. One thing does: a device that is found to be shared was the person's until the
+end of that day. A link that came late, or an override, tells what was true all along and ends nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from dagster_project.identity.evidence import Evidence, Instants, encode
-from dagster_project.identity.graph import NO_CLASS, Codes, breaks_limit, components, resolve_links
-from dagster_project.identity.resolution import limit_reason
+from dagster_project.identity.graph import NO_CAUSE, Codes, breaks_rule, components, renumbered, resolve_links
+from dagster_project.identity.resolution import limit_reason, override_reason
 from dagster_project.identity.rules import IdentifierRules
 from dagster_project.settings import end_of_day
 
@@ -25,6 +29,8 @@ SPLIT = "split"
 MOVE = "move"
 NEW_SHARED_DEVICE = "new_shared_device"
 SHARED_DEVICE_ENDED = "shared_device_ended"
+
+_WEIGHED_ANEW = "the evidence was weighed anew"
 
 _EPOCH = date(1970, 1, 1)
 _NEVER = np.iinfo(np.int64).max
@@ -50,8 +56,9 @@ class History:
     Attributes
     ----------
     identifier_history : pyarrow.Table
-        ``identifier, person_id, known_from, known_to``: held at an instant t when known_from <= t < known_to;
-        a null known_to holds until today.
+        ``identifier, person_id, valid_from, valid_to, known_from, known_to``: known at an instant t when
+        known_from <= t < known_to; a null known_to holds until today. It held in the world from valid_from until
+        valid_to, null while it still does.
     changes : pyarrow.Table
         One row per day, kind and pair of persons: ``CHANGES_SCHEMA``. ``merge``: a person went up in another;
         ``split``: identifiers left for a new person; ``move``: they left for a person who was there before;
@@ -112,13 +119,13 @@ class _Log:
     node: list[Codes] = field(default_factory=list)
     label: list[Codes] = field(default_factory=list)
     day: list[Codes] = field(default_factory=list)
-    # A person was touched by a link on a day.
+    # A person was touched on a day by a link, or by pair n that is never one person, as link -1 - n.
     touched: list[Codes] = field(default_factory=list)
     touched_on: list[Codes] = field(default_factory=list)
     touched_by: list[Codes] = field(default_factory=list)
-    # A device became shared, or (NO_CLASS) ceased to be.
+    # A device became shared for a cause, or (NO_CAUSE) ceased to be.
     device: list[Codes] = field(default_factory=list)
-    device_class: list[Codes] = field(default_factory=list)
+    device_cause: list[Codes] = field(default_factory=list)
     device_on: list[Codes] = field(default_factory=list)
 
     def take_label(self, node: Codes, label: Codes, day: Codes) -> None:
@@ -131,9 +138,9 @@ class _Log:
         self.touched_by.append(link)
         self.touched_on.append(np.full(len(person), day))
 
-    def share(self, device: Codes, limited_class: Codes, *, day: int) -> None:
+    def share(self, device: Codes, cause: Codes, *, day: int) -> None:
         self.device.append(device)
-        self.device_class.append(limited_class)
+        self.device_cause.append(cause)
         self.device_on.append(np.full(len(device), day))
 
 
@@ -146,21 +153,28 @@ def replay_evidence(evidence: Evidence, *, timezone: str) -> History:
     if not len(evidence):
         nothing = np.empty(0, dtype=np.int64)
         return History(
-            identifier_history=_history_table(evidence, nothing, nothing, nothing, nothing),
+            identifier_history=_history_table(evidence, nothing, nothing, nothing, nothing, nothing),
             changes=CHANGES_SCHEMA.empty_table(),
         )
-    days = _Days.covering(np.concatenate((evidence.first_available_at, evidence.link_available_at)), timezone=timezone)
+    days = _Days.covering(
+        np.concatenate((evidence.first_available_at, evidence.link_available_at, evidence.never_available_at)),
+        timezone=timezone,
+    )
     seen_on = days.number(evidence.first_available_at)
     links = evidence.person_links
     a, b = evidence.a[links], evidence.b[links]
     linked_on = days.number(evidence.link_available_at[links])
-    # Limits only ever fill up: a component that breaks none today broke none before.
-    is_broken = breaks_limit(components(len(evidence), a, b), evidence.nodes)
+    # Evidence only ever adds up: a component that breaks no rule today broke none before.
+    is_broken = breaks_rule(components(len(evidence), a, b), evidence.nodes, evidence.never)
     log = _Log()
     log.take_label(*(np.flatnonzero(evidence.is_person),) * 2, seen_on[evidence.is_person])
-    for replay_part, part in ((_replay_unlimited, ~is_broken[a]), (_replay_limited, is_broken[a])):
-        at = np.flatnonzero(part)
-        replay_part(evidence, log, links=links[at], a=a[at], b=b[at], linked_on=linked_on[at])
+    at = np.flatnonzero(~is_broken[a])
+    _replay_unlimited(evidence, log, links=links[at], a=a[at], b=b[at], linked_on=linked_on[at])
+    at = np.flatnonzero(is_broken[a])
+    forbidden_on = days.number(evidence.never_available_at)
+    _replay_limited(
+        evidence, log, links=links[at], a=a[at], b=b[at], linked_on=linked_on[at], forbidden_on=forbidden_on
+    )
     return _tell(evidence, log, days=days)
 
 
@@ -203,31 +217,51 @@ def _replay_unlimited(evidence: Evidence, log: _Log, *, links: Codes, a: Codes, 
         log.take_label(node, label, lost_on[lost])
 
 
-def _replay_limited(evidence: Evidence, log: _Log, *, links: Codes, a: Codes, b: Codes, linked_on: Codes) -> None:
-    """Replay components that break a limit by now: each day resolves anew those with new links."""
+def _replay_limited(
+    evidence: Evidence, log: _Log, *, links: Codes, a: Codes, b: Codes, linked_on: Codes, forbidden_on: Codes
+) -> None:
+    """Replay components that break a rule by now: each day resolves anew those with new links or forbidden pairs."""
     if not len(links):
         return
     members, ends = np.unique(np.concatenate((a, b)), return_inverse=True)
     nodes = evidence.nodes.take(members)
     a, b = ends[: len(a)], ends[len(a) :]
+    is_always = evidence.is_always[links]
+    never, pairs = evidence.never.within(members)
+    forbidden_on = forbidden_on[pairs]
     label = np.arange(len(members))
-    shared_class = np.full(len(members), NO_CLASS)
-    group = components(len(members), a, b)[a]
-    for day, at in _by_day(linked_on):
+    shared_cause = np.full(len(members), NO_CAUSE)
+    group = components(len(members), a, b)
+    linked, forbidden = dict(_by_day(linked_on)), dict(_by_day(forbidden_on))
+    nothing = np.empty(0, dtype=np.int64)
+    for day in sorted({*linked, *forbidden}):
+        at, apart = linked.get(day, nothing), forbidden.get(day, nothing)
         touched = np.zeros(len(members), dtype=np.bool_)
-        touched[group[at]] = True
-        active = np.flatnonzero(touched[group] & (linked_on <= day))
-        part, inner = np.unique(np.concatenate((a[active], b[active])), return_inverse=True)
+        touched[group[a[at]]] = touched[group[never.a[apart]]] = True
+        active = np.flatnonzero(touched[group[a]] & (linked_on <= day))
+        by_link, by_pair = links[at], -1 - pairs[apart]
         log.touch(
-            members[np.concatenate((label[a[at]], label[b[at]]))], np.concatenate((links[at], links[at])), day=day
+            members[label[np.concatenate((a[at], b[at], never.a[apart], never.b[apart]))]],
+            np.concatenate((by_link, by_link, by_pair, by_pair)),
+            day=day,
         )
-        resolved = resolve_links(nodes.take(part), inner[: len(active)], inner[len(active) :])
+        part, inner = np.unique(np.concatenate((a[active], b[active])), return_inverse=True)
+        inside, positions = never.within(part)
+        now_forbidden = forbidden_on[positions] <= day
+        resolved = resolve_links(
+            nodes.take(part),
+            inner[: len(active)],
+            inner[len(active) :],
+            is_always=is_always[active],
+            never=inside.take(now_forbidden),
+        )
         now = part[resolved.label]
         moved = now != label[part]
         log.take_label(members[part[moved]], members[now[moved]], np.full(np.count_nonzero(moved), day))
-        flipped = (resolved.shared_class != NO_CLASS) != (shared_class[part] != NO_CLASS)
-        log.share(members[part[flipped]], resolved.shared_class[flipped], day=day)
-        label[part], shared_class[part] = now, resolved.shared_class
+        flipped = (resolved.shared_cause != NO_CAUSE) != (shared_cause[part] != NO_CAUSE)
+        numbers = pairs[positions[now_forbidden]]
+        log.share(members[part[flipped]], renumbered(resolved.shared_cause[flipped], numbers, nodes), day=day)
+        label[part], shared_cause[part] = now, resolved.shared_cause
 
 
 def _tell(evidence: Evidence, log: _Log, *, days: _Days) -> History:
@@ -242,7 +276,15 @@ def _tell(evidence: Evidence, log: _Log, *, days: _Days) -> History:
     node, label, day, is_first = node[news], label[news], day[news], is_first[news]
 
     until = np.append(np.where(is_first[1:], _NEVER, days.ends[day[1:]]), _NEVER)
-    history = _history_table(evidence, node, label, days.ends[day], until)
+    # A row that ended as its device was found to be shared no longer holds in the world either.
+    span = len(days.ends)
+    is_found = _joined(log.device_cause) != NO_CAUSE
+    found = _joined(log.device)[is_found] * span + _joined(log.device_on)[is_found]
+    ended = np.flatnonzero(until != _NEVER)
+    ended = ended[np.isin(node[ended] * span + day[np.minimum(ended + 1, len(day) - 1)], found)]
+    over = np.full(len(node), _NEVER)
+    over[ended] = until[ended]
+    history = _history_table(evidence, node, label, over, days.ends[day], until)
 
     later = np.flatnonzero(~is_first)
     moves = _Moves(node=node[later], day=day[later], before=label[later - 1], after=label[later])
@@ -250,11 +292,15 @@ def _tell(evidence: Evidence, log: _Log, *, days: _Days) -> History:
     return History(identifier_history=history, changes=changes)
 
 
-def _history_table(evidence: Evidence, node: Codes, label: Codes, since: Instants, until: Instants) -> pa.Table:
+def _history_table(
+    evidence: Evidence, node: Codes, label: Codes, over: Instants, since: Instants, until: Instants
+) -> pa.Table:
     return pa.table(
         {
             "identifier": evidence.tokens.take(node),
             "person_id": evidence.person_ids(label),
+            "valid_from": pa.array(evidence.first_occurred_at[node], pa.timestamp("us")),
+            "valid_to": pa.array(over, pa.timestamp("us"), mask=over == _NEVER),
             "known_from": pa.array(since, pa.timestamp("us")),
             "known_to": pa.array(until, pa.timestamp("us"), mask=until == _NEVER),
         }
@@ -322,21 +368,21 @@ class _Changes:
 
 def _device_changes(evidence: Evidence, log: _Log, moves: _Moves, *, span: int) -> _Changes:
     """One change per device that became shared or ceased to be."""
-    device, device_class, day = _joined(log.device), _joined(log.device_class), _joined(log.device_on)
+    device, device_cause, day = _joined(log.device), _joined(log.device_cause), _joined(log.device_on)
     moved = dict(zip((moves.node * span + moves.day).tolist(), range(len(moves.node)), strict=True))
     at = np.array([moved.get(key, -1) for key in (device * span + day).tolist()], dtype=np.int64)
     # A device that keeps its own label, as the anchor of its person, did not move.
     before, after = device.copy(), device.copy()
     before[at >= 0], after[at >= 0] = moves.before[at[at >= 0]], moves.after[at[at >= 0]]
-    is_shared = (device_class != NO_CLASS).tolist()
+    is_shared = (device_cause != NO_CAUSE).tolist()
     return _Changes(
         day=day,
         before=before,
         after=after,
         kind=[NEW_SHARED_DEVICE if shared else SHARED_DEVICE_ENDED for shared in is_shared],
         reason=[
-            limit_reason(evidence, limited_class) if shared else "no limit is exceeded any more"
-            for shared, limited_class in zip(is_shared, device_class.tolist(), strict=True)
+            limit_reason(evidence, cause) if shared else "nothing speaks against one person any more"
+            for shared, cause in zip(is_shared, device_cause.tolist(), strict=True)
         ],
         nodes=device,
         sizes=np.ones(len(device), dtype=np.int64),
@@ -361,7 +407,7 @@ def _person_changes(evidence: Evidence, log: _Log, moves: _Moves, *, component: 
     is_new = np.isin(after * span + day, (moves.node * span + moves.day)[arrivals])
     is_gone = np.isin(before * span + day, (moves.node * span + moves.day)[departures])
     withdrawn = component[_joined(log.device)] * span + _joined(log.device_on)
-    withdrawn = withdrawn[_joined(log.device_class) != NO_CLASS]
+    withdrawn = withdrawn[_joined(log.device_cause) != NO_CAUSE]
     by_link = _link_reasons(evidence, log, before * span + day, span=span)
     lost_device = is_new & np.isin(component[before] * span + day, withdrawn)
     return _Changes(
@@ -379,18 +425,26 @@ def _person_changes(evidence: Evidence, log: _Log, moves: _Moves, *, component: 
 
 
 def _link_reasons(evidence: Evidence, log: _Log, keys: Codes, *, span: int) -> list[str]:
-    """Say which new link, the strongest of the day, touched each person (keyed person and day)."""
+    """Say which override or new link, the strongest of the day, touched each person (keyed person and day)."""
     key = _joined(log.touched) * span + _joined(log.touched_on)
     link = _joined(log.touched_by)
     order = np.lexsort((link, key))
     known, first = np.unique(key[order], return_index=True)
     if not len(known):
-        return ["the evidence was weighed anew"] * len(keys)
+        return [_WEIGHED_ANEW] * len(keys)
     place = np.minimum(np.searchsorted(known, keys), len(known) - 1)
     strongest = link[order][first][place]
-    ends = [evidence.class_of[end[strongest]].tolist() for end in (evidence.a, evidence.b)]
-    names = evidence.class_names
     return [
-        " seen with ".join(sorted((names[left], names[right]))) if found else "the evidence was weighed anew"
-        for left, right, found in zip(*ends, (known[place] == keys).tolist(), strict=True)
+        _reason_of(evidence, by) if found else _WEIGHED_ANEW
+        for by, found in zip(strongest.tolist(), (known[place] == keys).tolist(), strict=True)
     ]
+
+
+def _reason_of(evidence: Evidence, by: int) -> str:
+    """Say what a link, or a pair that is never one person, tells."""
+    if by < 0:
+        return override_reason("never", evidence.never_reasons[-1 - by])
+    if evidence.is_always[by]:
+        return override_reason("always", evidence.links["note"][by].as_py())
+    names = sorted(evidence.class_names[evidence.class_of[end[by]]] for end in (evidence.a, evidence.b))
+    return " probably the same as ".join(names) if evidence.is_probable[by] else " seen with ".join(names)

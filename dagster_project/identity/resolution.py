@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from dagster_project.identity.evidence import LINK_COLUMNS, Evidence, encode
-from dagster_project.identity.graph import Resolved, components, resolve_links
+from dagster_project.identity.evidence import DAY, LINK_COLUMNS, STRONG, Evidence, encode
+from dagster_project.identity.graph import FOREVER, Codes, Resolved, components, resolve_links
 from dagster_project.identity.rules import IdentifierRules
 
 SHARED_DEVICE_REASON = "shared device"
+TIERS = ("exact", STRONG, "probable")
+"""How surely an identifier is its person's, surest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +25,9 @@ class Resolution:
     ----------
     identifiers : pyarrow.Table
         One row per identifier: ``identifier, identifier_type, person_id, component_id, is_shared_device,
-        first_available_at``. ``person_id`` is null for identifiers that never identify a person (accounts,
-        orders); a shared device is a person of its own, with nobody else's identifiers.
+        link_tier, first_available_at, first_occurred_at``. ``person_id`` and ``link_tier`` are null for identifiers
+        that never identify a person (accounts, orders); a shared device is a person of its own, with nobody else's
+        identifiers.
     persons : pyarrow.Table
         One row per person: ``person_id, anchor, component_id, first_available_at, identifier_count``.
     refused_links : pyarrow.Table
@@ -38,17 +42,18 @@ class Resolution:
 def resolve(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> Resolution:
     """Resolve links into persons; the result depends on the set of links alone.
 
-    Links are taken strongest first: by the priority of their weaker identifier, confidence, first available,
-    then the earlier known identifiers. A link is refused when the person it makes would exceed a limit. Shared
-    devices (see `graph.resolve_links`) lose all their links. A person's id is minted from its anchor, the
-    identifier that was available earliest, then the smallest token.
+    Links are taken strongest first: by kind (what somebody decided, what was seen, what is probable), the priority of
+    their weaker identifier, confidence, first available, then the earlier known identifiers. A link is refused when
+    the person it makes would exceed a limit, or hold two identifiers of which somebody decided that they are never
+    one person. Shared devices (see `graph.resolve_links`) lose all their links. A person's id is minted from its
+    anchor, the identifier that was available earliest, then the smallest token.
 
     Parameters
     ----------
     links : pyarrow.Table
-        ``identifier_a, identifier_b, link_kind, confidence, first_available_at``, in any order.
+        ``evidence.EVIDENCE_COLUMNS``, in any order.
     sightings : pyarrow.Table
-        ``identifier, first_available_at``: every identifier once, also those without a link.
+        ``identifier, first_available_at, first_occurred_at``: every identifier once, also those without a link.
     rules : IdentifierRules
     """
     return resolve_evidence(encode(links, sightings=sightings, rules=rules))
@@ -57,7 +62,13 @@ def resolve(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> 
 def resolve_evidence(evidence: Evidence) -> Resolution:
     """Resolve evidence that is already coded; see `resolve`."""
     taken = evidence.person_links
-    resolved = resolve_links(evidence.nodes, evidence.a[taken], evidence.b[taken])
+    resolved = resolve_links(
+        evidence.nodes,
+        evidence.a[taken],
+        evidence.b[taken],
+        is_always=evidence.is_always[taken],
+        never=evidence.never,
+    )
     joined = evidence.joins_components
     component = components(len(evidence), evidence.a[joined], evidence.b[joined])
     component_ids = evidence.tokens.take(component)
@@ -65,14 +76,17 @@ def resolve_evidence(evidence: Evidence) -> Resolution:
     first_available_at = pa.array(evidence.first_available_at, pa.timestamp("us"))
     person_ids = evidence.person_ids(resolved.label)
     is_person = pa.array(evidence.is_person)
+    nothing = pa.scalar(None, pa.string())
     identifiers = pa.table(
         {
             "identifier": evidence.tokens,
             "identifier_type": evidence.identifier_types,
-            "person_id": pa.compute.if_else(is_person, person_ids, pa.scalar(None, pa.string())),
+            "person_id": pc.if_else(is_person, person_ids, nothing),
             "component_id": component_ids,
             "is_shared_device": pa.array(resolved.is_shared),
+            "link_tier": pc.if_else(is_person, pa.array(TIERS).take(_tiers(evidence, resolved)), nothing),
             "first_available_at": first_available_at,
+            "first_occurred_at": pa.array(evidence.first_occurred_at, pa.timestamp("us")),
         }
     )
     anchors = np.flatnonzero((resolved.label == np.arange(len(evidence))) & evidence.is_person)
@@ -89,17 +103,54 @@ def resolve_evidence(evidence: Evidence) -> Resolution:
     return Resolution(identifiers=identifiers, persons=persons, refused_links=_refused(evidence, resolved))
 
 
-def limit_reason(evidence: Evidence, limited_class: int) -> str:
-    """Say which limit stood in the way."""
-    limit = evidence.nodes.limits[limited_class]
-    return f"more than {limit} {evidence.limited_class_names[limited_class]} for one person"
+def limit_reason(evidence: Evidence, cause: int) -> str:
+    """Say which limit, or whose decision, stood in the way."""
+    pair = cause - len(evidence.nodes.limits)
+    if pair >= 0:
+        return override_reason("never", evidence.never_reasons[pair])
+    limit, window = evidence.nodes.limits[cause], int(evidence.nodes.windows[cause])
+    within = "" if window == FOREVER else f" within {window // DAY} days"
+    return f"more than {limit} {evidence.limited_class_names[cause]}{within} for one person"
+
+
+def override_reason(verdict: str, reason: str | None) -> str:
+    """Say that somebody decided, and why."""
+    return f"an override says {verdict}: {reason}" if reason else f"an override says {verdict}"
+
+
+def _tiers(evidence: Evidence, resolved: Resolved) -> Codes:
+    """How surely each identifier is its person's, into ``TIERS``.
+
+    A person's core is what holds its strongest identifier (priority, first available, token). What links that were
+    seen or decided join to the core is exact, what strong links join to it as well is strong, the rest is probable.
+    """
+    taken = evidence.person_links
+    a, b = evidence.a[taken], evidence.b[taken]
+    inside = resolved.label[a] == resolved.label[b]
+    probable, strong = evidence.is_probable[taken], evidence.is_strong[taken]
+    tier = np.zeros(len(evidence), dtype=np.int64)
+    hanging = np.flatnonzero(inside & probable)
+    if not len(hanging):
+        return tier
+    # Only persons that hang together by a probabilistic link need a look.
+    members = np.flatnonzero(np.isin(resolved.label, resolved.label[a[hanging]]))
+    links = np.flatnonzero(inside & np.isin(resolved.label[a], resolved.label[a[hanging]]))
+    a, b = np.searchsorted(members, a[links]), np.searchsorted(members, b[links])
+    by_strength = np.lexsort((members, evidence.priority[members], resolved.label[members]))
+    persons, person = np.unique(resolved.label[members], return_inverse=True)
+    core = by_strength[np.searchsorted(resolved.label[members][by_strength], persons)][person]
+    for weaker, kept in ((1, ~probable[links]), (2, ~probable[links] | strong[links])):
+        group = components(len(members), a[kept], b[kept])
+        tier[members[group != group[core]]] = weaker
+    return tier
 
 
 def _refused(evidence: Evidence, resolved: Resolved) -> pa.Table:
     """List the links that did not join, with their reasons."""
     taken = evidence.person_links
-    shared = taken[resolved.is_shared[evidence.a[taken]] | resolved.is_shared[evidence.b[taken]]]
-    reasons = [limit_reason(evidence, limited_class) for limited_class in resolved.refused_class.tolist()]
-    reasons += [SHARED_DEVICE_REASON] * len(shared)
-    links = evidence.links.select(list(LINK_COLUMNS)).take(np.concatenate((taken[resolved.refused], shared)))
+    of_shared = resolved.is_shared[evidence.a[taken]] | resolved.is_shared[evidence.b[taken]]
+    of_shared[resolved.refused] = False
+    reasons = [limit_reason(evidence, cause) for cause in resolved.refused_cause.tolist()]
+    reasons += [SHARED_DEVICE_REASON] * int(np.count_nonzero(of_shared))
+    links = evidence.links.select(list(LINK_COLUMNS)).take(np.concatenate((taken[resolved.refused], taken[of_shared])))
     return links.append_column("reason", pa.array(reasons, pa.string()))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from dagster_project.errors import ThroughlineError
-
 DEVICE_TYPE = "device_id"
 ORDER_TYPE = "order"
 """Orders hold a recompute unit together; they have no rule and never identify anybody."""
+
+SEED_COLUMNS = ("identifier_type", "priority", "limit_per_person", "is_person_identifier", "limit_window_days")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +26,14 @@ class IdentifierRule:
         How many one person may have, per type and namespace; None means no limit.
     is_person_identifier : bool
         Whether it may join persons.
+    limit_window_days : int or None
+        The limit counts those first available within less than so many days; None means ever.
     """
 
     priority: int
     limit_per_person: int | None
     is_person_identifier: bool
+    limit_window_days: int | None = None
 
 
 class IdentifierRules:
@@ -51,37 +54,26 @@ class IdentifierRules:
 
     @classmethod
     def from_arrow(cls, table: pa.Table) -> IdentifierRules:
-        """Read the seed's columns ``identifier_type, priority, limit_per_person, is_person_identifier``."""
+        """Read the seed's columns ``SEED_COLUMNS``."""
         return cls(
             {
                 row["identifier_type"]: IdentifierRule(
                     priority=row["priority"],
                     limit_per_person=row["limit_per_person"],
                     is_person_identifier=row["is_person_identifier"],
+                    limit_window_days=row["limit_window_days"],
                 )
                 for row in table.to_pylist()
             }
         )
 
     def __getitem__(self, identifier_type: str) -> IdentifierRule:
-        """Return the rule of one identifier type.
-
-        Raises
-        ------
-        ThroughlineError
-            If the seed has no row for it.
-        """
-        try:
-            return self._rules[identifier_type]
-        except KeyError:
-            raise ThroughlineError(
-                f"The identifier type '{identifier_type}' has no row in dbt/seeds/identifier_rules.csv; "
-                "add one with its priority and its limit per person."
-            ) from None
+        """Return the rule of one identifier type; one without a rule is the weakest and identifies nobody."""
+        return self._rules.get(identifier_type, self._rules[ORDER_TYPE])
 
     def fingerprint(self) -> str:
         """All rules as one text: the same text, the same persons."""
         return ";".join(
-            f"{name},{rule.priority},{rule.limit_per_person},{rule.is_person_identifier}"
+            f"{name},{rule.priority},{rule.limit_per_person},{rule.is_person_identifier},{rule.limit_window_days}"
             for name, rule in sorted(self._rules.items())
         )

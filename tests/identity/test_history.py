@@ -10,10 +10,18 @@ from dagster_project.identity.history import History, replay
 from dagster_project.identity.resolution import resolve
 from dagster_project.settings import end_of_day
 from tests.identity.families import (
+    LIMITS,
+    WINDOWS,
+    Limit,
+    Link,
+    all_kinds,
+    decided,
     first_seen,
     links_of,
     links_table,
     noon,
+    overrides,
+    random_family,
     reference,
     rows,
     rules,
@@ -21,14 +29,13 @@ from tests.identity.families import (
     sightings_table,
     token,
 )
-from tests.identity.test_resolution import random_family
 
 
-def replayed(observed, timezone="UTC") -> History:
+def replayed(observed, timezone="UTC", *, more=(), limits=LIMITS) -> History:
     return replay(
-        links_table(links_of(observed)),
+        links_table([*links_of(observed), *more]),
         sightings=sightings_table(first_seen(observed)),
-        rules=rules(),
+        rules=rules(limits),
         timezone=timezone,
     )
 
@@ -68,10 +75,25 @@ def test_replay_equals_the_reference_on_every_day(seed):
         evening = noon(day) + timedelta(hours=12) - timedelta(microseconds=1)
         so_far = [row for row in observed if row[0] <= evening]
         seen = {name: at for name, at in first.items() if at <= evening}
-        expected, _ = reference(links_of(so_far), seen)
+        expected = reference(links_of(so_far), seen).person
         minted = {
             name: person_id_of(min(group, key=lambda member: (seen[member], member)))
             for name, group in expected.items()
+        }
+        assert known_at(history, evening) == minted
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_replay_of_windows_and_overrides_equals_the_reference_on_every_day(seed):
+    links, first = all_kinds(seed, observations=15 + 3 * seed)
+    history = replay(links_table(links), sightings=sightings_table(first), rules=rules(WINDOWS), timezone="UTC")
+    for day in range(1, 16):
+        evening = noon(day) + timedelta(hours=12) - timedelta(microseconds=1)
+        seen = {name: at for name, at in first.items() if at <= evening}
+        so_far = [link for link in links if link.available_at <= evening and {link.a, link.b} <= set(seen)]
+        minted = {
+            name: person_id_of(min(group, key=lambda member: (seen[member], member)))
+            for name, group in reference(so_far, seen, WINDOWS).person.items()
         }
         assert known_at(history, evening) == minted
 
@@ -164,3 +186,65 @@ def test_days_follow_daylight_saving():
         datetime(2026, 3, 28, 22, 59, 59, 999999),
         datetime(2026, 3, 29, 21, 59, 59, 999999),
     ]
+
+
+def test_an_override_counts_from_the_end_of_its_day():
+    decisions = overrides((4, "u1 u2", "always", "same person"), (6, "e1 u1", "never", "typed by mistake"))
+    history = replayed(rows((1, "u1 e1"), (2, "u2")), more=decided(decisions))
+    assert changes(history) == [
+        (4, "merge", "u2", "e1", "u2", "an override says always: same person"),
+        (6, "split", "e1", "u1", "u1 u2", "an override says never: typed by mistake"),
+    ]
+    assert known_at(history, noon(4))[token("u2")] == person_id_of(token("u2"))
+    assert known_at(history, noon(5))[token("u2")] == person_id_of(token("e1"))
+    assert known_at(history, noon(7)) == {
+        token("e1"): person_id_of(token("e1")),
+        token("u1"): person_id_of(token("u1")),
+        token("u2"): person_id_of(token("u1")),
+    }
+
+
+def test_an_override_waits_for_both_its_identifiers():
+    history = replayed(rows((1, "u1"), (5, "u2")), more=decided(overrides((2, "u1 u2", "always", None))))
+    # u2 and the override are known from the end of the 5th on: u2 never was anybody else.
+    assert changes(history) == []
+    assert known_at(history, noon(6))[token("u2")] == person_id_of(token("u1"))
+
+
+def test_a_probable_link_says_so():
+    link = Link(token("c1"), token("e1"), noon(3), "probabilistic", "strong")
+    history = replayed(rows((1, "c1"), (2, "e1")), more=[link])
+    assert changes(history) == [(3, "merge", "e1", "c1", "e1", "crm_id:stripe probably the same as email")]
+
+
+def test_limit_with_a_window_is_broken_from_the_day_of_the_second_on():
+    limits = LIMITS | {"phone": Limit(6, 1, window_days=3)}
+    history = replayed(rows((1, "u1 p1"), (3, "u1 p2"), (9, "u1 p3")), limits=limits)
+    known = known_at(history, noon(10))
+    assert [known[token(name)] for name in ("p1", "p2", "p3")] == [
+        person_id_of(token("p1")),
+        person_id_of(token("p2")),
+        person_id_of(token("p1")),
+    ]
+    assert changes(history) == []
+
+
+def test_validity_begins_when_first_seen_to_occur_and_ends_when_a_device_is_found_shared():
+    history = replayed(rows((1, "u1"), (2, "d1 u1"), (5, "d1 u2")))
+    valid = {
+        (short(row["identifier"]), row["known_from"].day): (row["valid_from"], row["valid_to"], row["known_to"])
+        for row in history.identifier_history.to_pylist()
+    }
+    found = noon(6) - timedelta(hours=12, microseconds=1)
+    # What happens at eleven is known at noon (`sightings_table`).
+    assert valid == {
+        ("u1", 1): (noon(1) - timedelta(hours=1), None, None),
+        ("d1", 2): (noon(2) - timedelta(hours=1), found, found),
+        ("d1", 5): (noon(2) - timedelta(hours=1), None, None),
+        ("u2", 5): (noon(5) - timedelta(hours=1), None, None),
+    }
+
+
+def test_a_merge_ends_no_validity():
+    history = replayed(rows((1, "d1"), (2, "u1"), (4, "d1 u1")))
+    assert [row["valid_to"] for row in history.identifier_history.to_pylist()] == [None] * 3

@@ -1,42 +1,33 @@
 """Resolution against networkx, against a slow reference, and against shuffling."""
 
 import hashlib
-import random
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from dagster_project.errors import ThroughlineError
 from dagster_project.identity.resolution import Resolution, resolve
 from tests.identity.families import (
     LIMITS,
     NO_LIMITS,
+    WINDOWS,
     Link,
+    all_kinds,
     connected,
+    decided,
     first_seen,
     links_of,
     links_table,
     noon,
+    overrides,
+    random_family,
     reference,
     rows,
     rules,
+    short,
     sightings_table,
     token,
 )
-
-
-def random_family(seed: int, *, people: int = 12, observations: int = 30):
-    """Rows of one to three identifiers, accounts and orders among them; few of each, so that they collide."""
-    draw = random.Random(seed)
-    observed = []
-    for _ in range(observations):
-        names = {
-            f"{kind}{draw.randrange(people if kind == 'u' else people // 2)}"
-            for kind in draw.sample("uuveeecddao", k=draw.choice((1, 2, 2, 2, 3)))
-        }
-        observed.append((draw.randrange(1, 15), " ".join(sorted(names))))
-    return rows(*observed)
 
 
 def groups(resolution: Resolution, column: str = "person_id") -> dict[str, frozenset[str]]:
@@ -73,7 +64,7 @@ def test_resolve_without_limits_equals_networkx():
 def test_resolve_with_limits_equals_the_slow_reference(seed):
     observed = random_family(seed, observations=20 + seed)
     resolution = solve(observed)
-    expected, shared = reference(links_of(observed), first_seen(observed))
+    expected, shared, _ = reference(links_of(observed), first_seen(observed))
 
     assert groups(resolution) == expected
     found = {row["identifier"] for row in resolution.identifiers.to_pylist() if row["is_shared_device"]}
@@ -88,20 +79,107 @@ def test_limits_are_hit_in_the_random_families():
     assert refused.count("more than 2 email for one person") > 5
 
 
+@pytest.mark.parametrize("limits", [LIMITS, WINDOWS], ids=["limits", "windows"])
+@pytest.mark.parametrize("seed", range(40))
+def test_resolve_with_windows_and_overrides_equals_the_slow_reference(seed, limits):
+    links, first = all_kinds(seed, observations=20 + seed)
+    resolution = resolve(links_table(links), sightings=sightings_table(first), rules=rules(limits))
+    expected, shared, tiers = reference(links, first, limits)
+
+    assert groups(resolution) == expected
+    told = resolution.identifiers.to_pylist()
+    assert {row["identifier"] for row in told if row["is_shared_device"]} == shared
+    assert {row["identifier"]: row["link_tier"] for row in told if row["person_id"]} == tiers
+
+
+def test_every_rule_bites_in_the_random_evidence():
+    """The comparison above is worth nothing if windows, overrides and tiers never matter."""
+    reasons, tiers, kinds = [], [], []
+    for seed in range(40):
+        links, first = all_kinds(seed)
+        resolution = resolve(links_table(links), sightings=sightings_table(first), rules=rules(WINDOWS))
+        reasons += resolution.refused_links["reason"].to_pylist()
+        kinds += resolution.refused_links["link_kind"].to_pylist()
+        tiers += resolution.identifiers["link_tier"].to_pylist()
+    assert sum(reason.startswith("an override says never") for reason in reasons) > 30
+    assert reasons.count("more than 1 email within 3 days for one person") > 20
+    assert min(map(tiers.count, ("exact", "strong", "probable"))) > 20
+    assert kinds.count("manual") > 10 and kinds.count("probabilistic") > 10
+
+
+@pytest.mark.parametrize("limits", [LIMITS, WINDOWS], ids=["limits", "windows"])
 @pytest.mark.parametrize("seed", range(10))
-def test_resolve_does_not_depend_on_the_order_of_links(seed):
-    observed = random_family(seed, observations=60)
+def test_resolve_does_not_depend_on_the_order_of_links(seed, limits):
+    evidence, first = all_kinds(seed, observations=60)
     draw = np.random.default_rng(seed)
-    links, sightings = links_table(links_of(observed)), sightings_table(first_seen(observed))
-    plain = resolve(links, sightings=sightings, rules=rules())
+    links, sightings = links_table(evidence), sightings_table(first)
+    plain = resolve(links, sightings=sightings, rules=rules(limits))
 
     shuffled = resolve(
         links.take(draw.permutation(len(links))),
         sightings=sightings.take(draw.permutation(len(sightings))),
-        rules=rules(),
+        rules=rules(limits),
     )
 
     assert shuffled == plain
+
+
+def decide_on(observed, *decisions, limits=LIMITS) -> Resolution:
+    links = [*links_of(observed), *decided(overrides(*decisions))]
+    return resolve(links_table(links), sightings=sightings_table(first_seen(observed)), rules=rules(limits))
+
+
+def persons(resolution: Resolution) -> str:
+    """Who is one person, in shorthand."""
+    return " | ".join(sorted(" ".join(sorted(map(short, group))) for group in set(groups(resolution).values())))
+
+
+def refused(resolution: Resolution) -> set[tuple[str, str]]:
+    return {
+        (" ".join(sorted(map(short, (row["identifier_a"], row["identifier_b"])))), row["reason"])
+        for row in resolution.refused_links.to_pylist()
+    }
+
+
+def test_window_counts_what_came_less_than_so_many_days_apart():
+    limits = LIMITS | {"phone": LIMITS["phone"]._replace(limit=1, window_days=3)}
+    # At noon of the 1st, the 3rd and the 4th: p2 comes two days after p1, p3 three days after p1 but one after p2.
+    resolution = solve(rows((1, "u1 p1"), (3, "u1 p2"), (4, "u1 p3")), limits)
+    assert persons(resolution) == "p1 p3 u1 | p2"
+    assert refused(resolution) == {("p2 u1", "more than 1 phone within 3 days for one person")}
+
+
+def test_what_an_override_joins_counts_as_one():
+    # e1 e2 fill one place of two, so e3 has room; the tablet of u1 and u2 is no shared one, as they are one.
+    observed = rows((1, "u1 e1"), (2, "u1 e2"), (3, "u1 e3"), (3, "u2"), (4, "d1 u1"), (5, "d1 u2"))
+    resolution = decide_on(observed, (6, "e1 e2", "always", None), (6, "u1 u2", "always", None))
+    assert persons(resolution) == "d1 e1 e2 e3 u1 u2"
+    assert refused(resolution) == set()
+
+
+def test_override_says_whose_a_shared_device_is():
+    observed = rows((1, "d1 u1"), (2, "d1 u2"), (3, "d1 e3"))
+    assert persons(solve(observed)) == "d1 | e3 | u1 | u2"
+    resolution = decide_on(observed, (4, "d1 u2", "always", "bought by u2"))
+    assert persons(resolution) == "d1 e3 u2 | u1"
+    assert refused(resolution) == {("d1 u1", "more than 1 user_id:app for one person")}
+
+
+def test_never_between_device_and_user_makes_no_shared_device():
+    observed = rows((1, "d1 u1"), (2, "d1 u2"), (2, "u1 e1"), (3, "d1 e1"))
+    resolution = decide_on(observed, (4, "d1 u1", "never", "a guest"))
+    # d1-e1 would make d1 one person with u1, as e1 is u1's.
+    assert persons(resolution) == "d1 u2 | e1 u1"
+    assert refused(resolution) == {
+        ("d1 u1", "an override says never: a guest"),
+        ("d1 e1", "an override says never: a guest"),
+    }
+
+
+def test_never_between_two_users_of_a_device_makes_it_shared():
+    observed = rows((1, "e1 d1"), (2, "e2 d1"))
+    assert persons(solve(observed)) == "d1 e1 e2"
+    assert persons(decide_on(observed, (3, "e1 e2", "never", None))) == "d1 | e1 | e2"
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -160,11 +238,6 @@ def test_more_confident_link_is_taken_first():
     first = {token("e1"): noon(1), token("u1"): noon(1), token("u2"): noon(2)}
     resolution = resolve(links, sightings=sightings_table(first), rules=rules())
     assert groups(resolution)[token("e1")] == {token("e1"), token("u2")}
-
-
-def test_identifier_type_without_a_rule_is_told():
-    with pytest.raises(ThroughlineError, match=r"'badge_id' has no row in dbt/seeds/identifier_rules\.csv"):
-        resolve(links_table([]), sightings=sightings_table({"badge_id:1": noon(1)}), rules=rules())
 
 
 def test_nothing_resolves_to_nothing():

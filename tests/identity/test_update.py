@@ -1,13 +1,30 @@
 """Nights against one full build, over random links cut at random; kills and repeats."""
 
 import random
+from datetime import timedelta
 
 import duckdb
 import pytest
 
 from dagster_project.identity.update import update_identity
-from tests.identity.families import LIMITS, Link, deliver, first_seen, links_of, noon, rows, token, warehouse
-from tests.identity.test_resolution import random_family
+from tests.identity.families import (
+    LIMITS,
+    WINDOWS,
+    Limit,
+    Link,
+    decide,
+    deliver,
+    first_seen,
+    links_of,
+    noon,
+    overrides,
+    random_decisions,
+    random_family,
+    random_probable,
+    rows,
+    token,
+    warehouse,
+)
 
 RESULTS = ("identifiers", "persons", "refused_links", "identifier_history", "changes", "resolved_links")
 AS_OF = noon(300)
@@ -54,6 +71,25 @@ def test_nights_equal_one_full_build(seed):
         labels = {side[name][1] for name in moved for side in (before, owners) if name in side}
         assert affected(connection) == labels
         before = owners
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nights_with_overrides_and_probable_links_equal_one_full_build(seed):
+    draw = random.Random(seed)
+    observed = random_family(seed, people=30, observations=90)
+    everybody = first_seen(observed)
+    decisions = random_decisions(seed, everybody, count=10)
+    connection = warehouse(WINDOWS)
+    for cut in sorted(draw.sample(range(20, len(observed)), 3)):
+        first = first_seen(observed[:cut])
+        links = [*links_of(observed[:cut]), *random_probable(cut, first)]
+        # Some decisions are taken back, and some name identifiers that nobody has seen yet.
+        given = draw.sample(decisions, 6)
+        decide(connection, given)
+        night(connection, links, first)
+        whole = warehouse(WINDOWS, decisions=given)
+        night(whole, links, first)
+        assert content(connection) == content(whole)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -105,8 +141,89 @@ def test_another_rule_resolves_everything_again():
     night(connection, links_of(observed), first_seen(observed))
     connection.execute("update staging.identifier_rules set limit_per_person = 5 where identifier_type = 'user_id'")
     assert update_identity(connection, as_of=AS_OF, timezone="UTC").is_full
-    wider = LIMITS | {"user_id": (1, 5, True)}
+    wider = LIMITS | {"user_id": Limit(1, 5)}
     assert content(connection) == full_build(links_of(observed), first_seen(observed), wider)
+
+
+def test_an_override_touches_its_two_components_alone():
+    observed = rows((1, "u1 e1"), (1, "u2 e2 d2"), (1, "u3 e3"), (1, "u4"))
+    connection = warehouse()
+    night(connection, links_of(observed), first_seen(observed))
+    connection.execute("delete from ops.affected_components")
+    decide(connection, overrides((2, "u2 u1", "always", "same person")))
+    report = night(connection, links_of(observed), first_seen(observed))
+    assert (report.is_full, report.new_links, report.resolved_identifiers) == (False, 1, 5)
+    assert affected(connection) == {token("d2"), token("e1")}
+    assert report.persons == 3
+    decide(connection, overrides((2, "u2 u1", "always", "same person"), (3, "u1 u2", "never", "no: twins")))
+    report = night(connection, links_of(observed), first_seen(observed))
+    assert report.told == [
+        "Overrides contradict each other, and never wins over always for user_id:app:u1 and user_id:app:u2."
+    ]
+    decide(connection, [])
+    assert night(connection, links_of(observed), first_seen(observed)).told == []
+    assert content(connection) == full_build(links_of(observed), first_seen(observed))
+
+
+def test_overrides_that_cannot_count_are_told():
+    observed = rows((1, "u1 a1"), (1, "u2"))
+    connection = warehouse()
+    decide(
+        connection,
+        overrides(
+            (2, "u1 u8", "always", None),
+            (2, "u9 e9", "never", None),
+            (2, "u1 a1", "always", None),
+            (2, "u2 u2", "never", None),
+        ),
+    )
+    report = night(connection, links_of(observed), first_seen(observed))
+    assert report.told == [
+        "Overrides wait for identifiers that nobody has seen yet: email:e9, user_id:app:u8, user_id:app:u9.",
+        "Overrides have no effect on one identifier alone, or on one that never identifies a person: "
+        "account_id:crm:a1, user_id:app:u2.",
+    ]
+    assert content(connection) == full_build(links_of(observed), first_seen(observed))
+
+
+def test_an_override_counts_from_the_end_of_its_local_day_and_never_after_the_as_of():
+    observed = rows((1, "u1"), (1, "u2"))
+    connection = warehouse(decisions=overrides((5, "u1 u2", "always", None), (9, "u1 u9", "always", None)))
+    deliver(connection, links_of(observed), first_seen(observed))
+    # The 5th ends in Tokyo at 15:00 UTC.
+    early = update_identity(connection, as_of=noon(5), timezone="Asia/Tokyo")
+    late = update_identity(connection, as_of=noon(5) + timedelta(hours=3), timezone="Asia/Tokyo")
+    assert (early.persons, late.persons, late.is_full, late.told) == (2, 1, False, [])
+
+
+def test_a_type_without_a_rule_identifies_nobody_and_is_told():
+    observed = rows((1, "u1 e1"), (2, "e1 d1"))
+    connection = warehouse({name: limit for name, limit in LIMITS.items() if name != "email"})
+    report = night(connection, links_of(observed), first_seen(observed))
+    assert report.told == [
+        "These identifier types have no row in dbt/seeds/identifier_rules.csv and identify nobody until they have one: "
+        "email."
+    ]
+    people = dict(connection.execute("select identifier, person_id from identity.identifiers").fetchall())
+    assert people.pop(token("e1")) is None
+    assert len(set(people.values())) == 2
+    connection.execute("insert into staging.identifier_rules values ('email', 5, 2, true, null)")
+    report = night(connection, links_of(observed), first_seen(observed))
+    assert (report.is_full, report.persons, report.told) == (True, 1, [])
+
+
+def test_an_earlier_occurrence_is_told_though_nobody_moves():
+    observed = rows((1, "u1 e1"))
+    connection = warehouse()
+    night(connection, links_of(observed), first_seen(observed))
+    connection.execute(
+        "update identity.identifier_sightings set first_occurred_at = '2020-01-01' where identifier = 'email:e1'"
+    )
+    connection.execute("delete from ops.affected_components")
+    assert update_identity(connection, as_of=AS_OF, timezone="UTC").resolved_identifiers == 2
+    assert affected(connection) == set()
+    query = "select valid_from::date::varchar from identity.identifier_history where identifier = 'email:e1'"
+    assert connection.execute(query).fetchall() == [("2020-01-01",)]
 
 
 def test_another_time_zone_replays_everything():
