@@ -175,6 +175,7 @@ class _Steps:
         self._checks: dict[str, Counter[str]] = {}
         self.metadata: dict[str, dict[str, Any]] = {}
         self._last: dict[str, str] = {}
+        self._sentences: dict[str, list[str]] = {}
 
     def hear(self, entry: Any) -> None:
         """Take in one event."""
@@ -187,6 +188,8 @@ class _Steps:
             self.metadata[name] = {
                 key: value.value for key, value in event.step_materialization_data.materialization.metadata.items()
             }
+            # What somebody should look at, a sentence each.
+            self._sentences.setdefault(step, []).extend(self.metadata[name].get("told", "").splitlines())
             self._built[step] += 1
             self._last[step] = name
         elif event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -195,6 +198,8 @@ class _Steps:
             self._checks.setdefault(step, Counter())[word] += 1
         elif event.event_type == DagsterEventType.STEP_SUCCESS:
             self._tell(f"  {step:<34}{event.step_success_data.duration_ms / 1000:>7.1f} s  {self._told(step)}")
+            for sentence in self._sentences.pop(step, ()):
+                self._tell(f"    {sentence}")
         elif event.event_type == DagsterEventType.STEP_FAILURE:
             self._tell(f"  {step:<34}{'FAILED':>9}  {self._told(step)}")
 

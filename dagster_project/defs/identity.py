@@ -8,7 +8,12 @@ from dagster_project.defs.night import POOL, Warehouse
 from dagster_project.identity.update import update_identity
 from dagster_project.warehouse import open_warehouse
 
-_EVIDENCE = [["identity", "links"], ["identity", "identifier_sightings"], ["staging", "identifier_rules"]]
+_EVIDENCE = [
+    ["identity", "links"],
+    ["identity", "identifier_sightings"],
+    ["staging", "identifier_rules"],
+    ["staging", "identity_overrides"],
+]
 _TABLES = {
     ("identity", "identifiers"): "One identifier: its one current person and its component. Joins events to persons.",
     (
@@ -16,7 +21,7 @@ _TABLES = {
         "persons",
     ): "One person as known now: the anchor that mints the id, and how many identifiers it holds.",
     ("identity", "identifier_history"): "One identifier and one span of time: whose it was then known to be. "
-    "Answers who somebody was as of any time.",
+    "Answers who somebody was as of any time, and since when in the world.",
     ("identity", "changes"): "One merge, split or move of a person on the day its evidence became available.",
     ("identity", "refused_links"): "One link that was not allowed to join two persons, with the reason.",
     ("ops", "affected_components"): "One component whose persons changed since the last completed run: what the "
@@ -38,13 +43,18 @@ def persons(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator
     with open_warehouse(warehouse.settings) as connection:
         report = update_identity(connection, as_of=night.as_of, timezone=warehouse.settings.timezone)
         rows = {key: connection.execute(f"select count(*) from {'.'.join(key)}").fetchall()[0][0] for key in _TABLES}
+    for sentence in report.told:
+        context.log.warning(sentence)
     told = {
         ("identity", "identifiers"): {
             "resolved_again": report.resolved_identifiers,
             "shared_devices": report.shared_devices,
             "build": "all of them" if report.is_full else "what new evidence touched",
         },
-        ("identity", "persons"): {"largest_person_identifiers": report.largest_person},
+        ("identity", "persons"): {
+            "largest_person_identifiers": report.largest_person,
+            **({"told": "\n".join(report.told)} if report.told else {}),
+        },
         ("identity", "changes"): {kind: count for kind, count in sorted(report.changes.items())},
         ("identity", "refused_links"): {"links": report.links, "new_links": report.new_links},
     }

@@ -61,6 +61,11 @@ SPECIAL = {
         insert into identity.identifiers (identifier, identifier_type, person_id)
         select 'user_id:app:' || i, 'user_id', 'p2' from range(99) t(i)
     """,
+    "assert_overrides_are_kept": """
+        insert into staging.identity_overrides values ('one', 'other', 'never', null, '2026-01-01');
+        insert into identity.identifiers (identifier, identifier_type, person_id)
+        values ('one', 'email', 'p3'), ('other', 'email', 'p3')
+    """,
     "not_in_predictions_segments": "insert into predictions.segments (segment) values ('all')",
     "one_champion_per_model": """
         insert into predictions.model_versions (model, is_champion) values ('m', true), ('m', true)

@@ -1,7 +1,8 @@
 """Named families, each as one full build and as nights, expected against actual.
 
 A family is a list of nights; a night is a list of (day on which it became available, identifiers seen together).
-Persons are written ``u1 e1 | u2``; an identifier that stands alone is a person of its own.
+Persons are written ``u1 e1 | u2``; an identifier that stands alone is a person of its own. Decisions are there from
+the first night on and count from the end of their day; what is probable (day, pair, tier) is there once both are.
 """
 
 from typing import NamedTuple
@@ -10,9 +11,25 @@ import pytest
 
 from dagster_project.identity.evidence import person_id_of
 from dagster_project.identity.update import update_identity
-from tests.identity.families import deliver, first_seen, links_of, noon, rows, short, token, warehouse
+from tests.identity.families import (
+    LIMITS,
+    Limit,
+    Limits,
+    Link,
+    deliver,
+    first_seen,
+    links_of,
+    noon,
+    overrides,
+    rows,
+    short,
+    token,
+    warehouse,
+)
 
 ONE_USER = "more than 1 user_id:app for one person"
+ONE_PHONE = "more than 1 phone within 7 days for one person"
+A_PHONE_A_WEEK = LIMITS | {"phone": Limit(6, 1, window_days=7)}
 SHARED = "shared device"
 
 
@@ -22,6 +39,12 @@ class Family(NamedTuple):
     shared: str = ""
     refused: tuple[tuple[str, str], ...] = ()
     anchors: str = ""
+    decisions: tuple[tuple[int, str, str, str | None], ...] = ()
+    probable: tuple[tuple[int, str, str], ...] = ()
+    tiers: str = ""
+    told: tuple[str, ...] = ()
+    limits: Limits = LIMITS
+    erased: str = ""
 
 
 FAMILIES = {
@@ -117,6 +140,143 @@ FAMILIES = {
         refused=(("d1 u1", SHARED), ("d1 u2", SHARED)),
         anchors="d1 u1 u2",
     ),
+    "override joins two users of one person": Family(
+        [[(1, "u1 e1")], [(2, "u2 e2")], [(3, "d3 u1"), (4, "d3 u2")]],
+        "u1 e1 u2 e2 d3",
+        anchors="e1",
+        decisions=((5, "u1 u2", "always", "the same person, says support"),),
+    ),
+    "override breaks every limit": Family(
+        [[(1, "u1 e1"), (1, "u1 e2")], [(2, "e3"), (2, "e4")]],
+        "u1 e1 e2 e3 e4",
+        decisions=((3, "e1 e3", "always", None), (3, "e3 e4", "always", None)),
+    ),
+    "override gives a shared device to one": Family(
+        [[(1, "d1 u1")], [(2, "d1 u2"), (2, "d1 u3")]],
+        "d1 u2 | u1 | u3",
+        refused=(("d1 u1", ONE_USER), ("d1 u3", ONE_USER)),
+        decisions=((4, "d1 u2", "always", "bought by u2"),),
+    ),
+    "override takes an e-mail from its user": Family(
+        [[(1, "u1 e1")], [(2, "e1 d1")], [(3, "d1 u2")]],
+        "u1 | e1 d1 u2",
+        refused=(("e1 u1", "an override says never: typed by mistake"),),
+        anchors="e1 u1",
+        decisions=((4, "u1 e1", "never", "typed by mistake"),),
+    ),
+    "override keeps two apart whatever comes between": Family(
+        [[(1, "e1 c1")], [(2, "c1 p1")], [(3, "p1 e2")]],
+        "e1 c1 p1 | e2",
+        refused=(("e2 p1", "an override says never"),),
+        decisions=((2, "e2 e1", "never", None),),
+    ),
+    "override keeps twins with one tablet apart": Family(
+        [[(1, "e1 d1")], [(2, "e2 d1")], [(3, "e2 p2")]],
+        "d1 | e1 | e2 p2",
+        shared="d1",
+        refused=(("d1 e1", SHARED), ("d1 e2", SHARED)),
+        decisions=((4, "e1 e2", "never", "twins"),),
+    ),
+    "contradiction: never wins over always": Family(
+        [[(1, "u1 e1"), (1, "u2")]],
+        "u1 e1 | u2",
+        refused=(("u1 u2", "an override says never: two people"),),
+        decisions=((2, "u1 u2", "always", "one"), (3, "u2 u1", "never", "two people")),
+        told=("never wins over always for user_id:app:u1 and user_id:app:u2.",),
+    ),
+    "contradiction by way of a third": Family(
+        [[(1, "u1"), (2, "u2"), (3, "u3")]],
+        "u1 u2 | u3",
+        refused=(("u2 u3", "an override says never: brothers"),),
+        decisions=((4, "u1 u2", "always", None), (5, "u2 u3", "always", None), (6, "u1 u3", "never", "brothers")),
+        told=("never wins over always for user_id:app:u2 and user_id:app:u3.",),
+    ),
+    "override that waits for somebody nobody has seen": Family(
+        [[(1, "u1 e1")], [(2, "d1 e1")]],
+        "u1 e1 d1",
+        decisions=((1, "u1 u9", "always", None), (1, "e1 e9", "never", None)),
+        told=("nobody has seen yet: email:e9, user_id:app:u9.",),
+    ),
+    "override decided after the as-of": Family(
+        [[(1, "u1"), (1, "u2")]], "u1 | u2", decisions=((31, "u1 u2", "always", None),)
+    ),
+    "window: a second number after the window is the same person's": Family(
+        [[(1, "u1 p1")], [(9, "u1 p2")], [(12, "u1 p3")]],
+        "u1 p1 p2 | p3",
+        refused=(("p3 u1", ONE_PHONE),),
+        limits=A_PHONE_A_WEEK,
+    ),
+    "window: seven days apart to the minute are a week apart": Family(
+        [[(1, "u1 p1")], [(8, "u1 p2")]], "u1 p1 p2", limits=A_PHONE_A_WEEK
+    ),
+    "window: a kiosk of a day, and the same in a month": Family(
+        [[(1, "d1 p1"), (2, "d1 p2")], [(1, "d2 p3"), (20, "d2 p4")]],
+        "d1 | p1 | p2 | d2 p3 p4",
+        shared="d1",
+        refused=(("d1 p1", SHARED), ("d1 p2", SHARED)),
+        limits=A_PHONE_A_WEEK,
+    ),
+    "window broken later: a late file puts a number in between": Family(
+        [[(1, "u1 p1"), (9, "u1 p2")], [(5, "c1 p3")], [(6, "u1 c1")]],
+        "u1 p1 p2 c1 | p3",
+        refused=(("c1 p3", ONE_PHONE),),
+        limits=A_PHONE_A_WEEK,
+    ),
+    "probable link joins a shop's customer to a web user": Family(
+        [[(1, "u1 e1")], [(2, "c1 p1")], [(3, "d1 u1")]],
+        "u1 e1 d1 c1 p1",
+        anchors="e1",
+        probable=((2, "c1 e1", "strong"),),
+        tiers="u1:exact e1:exact d1:exact c1:strong p1:strong",
+    ),
+    "probable link never joins two users": Family(
+        [[(1, "u1 e1")], [(2, "u2 e2")]],
+        "u1 e1 | u2 e2",
+        refused=(("e1 e2", ONE_USER),),
+        probable=((2, "e1 e2", "strong"),),
+    ),
+    "probable link is weaker than any that was seen": Family(
+        [[(1, "c1"), (2, "u1 e1")], [(3, "u2 e2"), (4, "c1 u2")]],
+        "u1 e1 | u2 e2 c1",
+        refused=(("c1 e1", ONE_USER),),
+        probable=((2, "c1 e1", "strong"),),
+        tiers="u1:exact e1:exact u2:exact e2:exact c1:exact",
+    ),
+    "probable of the probable hangs by the weaker": Family(
+        [[(1, "u1"), (2, "c1"), (3, "c2"), (4, "e1")]],
+        "u1 c1 c2 e1",
+        probable=((2, "u1 c1", "probable"), (3, "c1 c2", "strong"), (4, "u1 e1", "strong")),
+        tiers="u1:exact c1:probable c2:probable e1:strong",
+    ),
+    "an override makes the probable exact": Family(
+        [[(1, "u1"), (2, "c1")]],
+        "u1 c1",
+        probable=((2, "u1 c1", "probable"),),
+        decisions=((5, "u1 c1", "always", "he said so"),),
+        tiers="u1:exact c1:exact",
+    ),
+    "an override forbids the probable": Family(
+        [[(1, "u1"), (2, "c1")]],
+        "u1 | c1",
+        refused=(("c1 u1", "an override says never: father and son"),),
+        probable=((2, "u1 c1", "strong"),),
+        decisions=((5, "u1 c1", "never", "father and son"),),
+        tiers="u1:exact c1:exact",
+    ),
+    "a million rows of one e-mail in small: nobody is joined by it": Family(
+        [[(day, f"d{n} u{n} e1") for n in range(day, 30, 3)] for day in (1, 2, 3)],
+        "d1 u1 e1 | " + " | ".join(f"d{n} u{n}" for n in range(2, 30)),
+        refused=tuple((pair, ONE_USER) for n in range(2, 30) for pair in (f"d{n} e1", f"e1 u{n}")),
+    ),
+    "erased in the middle: what is left falls apart": Family(
+        [[(1, "d1 u1"), (1, "u1 e1"), (2, "d1")], [(3, "e1 d2"), (3, "d2 u2")]], "d1 | d2 u2", erased="u1 e1"
+    ),
+    "erased, and the device is another's now": Family(
+        [[(1, "d1 u1")], [(2, "d1 u2")]], "d1 u2", anchors="d1", erased="u1"
+    ),
+    "re-observed after being erased stays out": Family(
+        [[(1, "u1 e1"), (1, "d1")], [(5, "u1 d1"), (6, "u1")]], "d1", erased="u1 e1"
+    ),
 }
 
 
@@ -149,18 +309,33 @@ def test_family(name, way):
         "nights in reverse": family.nights[::-1],
     }[way]
     observed = []
-    with warehouse() as connection:
-        for night in nights:
+    gone = {token(name) for name in family.erased.split()}
+    with warehouse(family.limits, decisions=overrides(*family.decisions)) as connection:
+        for number, night in enumerate([*nights, []] if gone else nights):
             observed += rows(*night)
-            deliver(connection, links_of(observed), first_seen(observed))
-            update_identity(connection, as_of=noon(30), timezone="UTC")
+            if gone and (way != "nights" or number):
+                # Erasure takes out the rows that carry one of theirs, and keeps later ones from landing.
+                observed = [row for row in observed if not gone & set(row[1])]
+            first = first_seen(observed)
+            probable = [
+                Link(*sorted(map(token, pair.split())), noon(day), "probabilistic", tier)
+                for day, pair, tier in family.probable
+                if set(map(token, pair.split())) <= set(first)
+            ]
+            deliver(connection, [*links_of(observed), *probable], first)
+            report = update_identity(connection, as_of=noon(30), timezone="UTC")
         persons, shared, refused, anchors = told(connection)
+        tiers = connection.execute("select identifier, link_tier from identity.identifiers").fetchall()
 
     assert persons == {frozenset(person.split()) for person in family.persons.split(" | ")}
     assert shared == set(family.shared.split())
     assert refused == {(frozenset(pair.split()), reason) for pair, reason in family.refused}
     if family.anchors:
         assert anchors == set(family.anchors.split())
+    if family.tiers:
+        assert {f"{short(name)}:{tier}" for name, tier in tiers} == set(family.tiers.split())
+    assert len(report.told) == len(family.told)
+    assert all(sentence.endswith(end) for sentence, end in zip(report.told, family.told, strict=True))
 
 
 def test_customer_number_of_two_shops_is_two_tokens():
