@@ -164,6 +164,7 @@ def random_decisions(seed: int, names: Iterable[str], *, count: int = 8) -> list
     """Overrides between identifiers drawn at random, some of which contradict each other."""
     draw = random.Random(seed)
     people = sorted(name for name in names if LIMITS.get(_type(name), LIMITS["account_id"]).is_person)
+    people = draw.sample(people, min(len(people), 10))  # few, so that they contradict each other
     return [
         Override(*draw.sample(people, 2), draw.choice(("always", "never")), f"{n}", noon(draw.randrange(1, 15)).date())
         for n in range(count)
@@ -183,10 +184,10 @@ def random_probable(seed: int, first: Mapping[str, datetime], *, count: int = 8)
 
 def all_kinds(seed: int, *, observations: int = 40) -> tuple[list[Link], dict[str, datetime]]:
     """What was seen, what is probable and what somebody decided, at random."""
-    observed = random_family(seed, observations=observations)
+    observed = random_family(seed, people=(12, 60, 20)[seed % 3], observations=observations)
     first = first_seen(observed)
-    decisions = random_decisions(seed, first, count=seed % 3 * 5)
-    return [*links_of(observed), *random_probable(seed, first, count=seed % 4 * 3), *decided(decisions)], first
+    decisions = random_decisions(seed, first, count=seed % 4 * 4)
+    return [*links_of(observed), *random_probable(seed, first, count=seed % 5 * 6), *decided(decisions)], first
 
 
 def links_table(links: Iterable[Link]) -> pa.Table:
