@@ -18,7 +18,7 @@ from expectations.suites import (
     within,
 )
 
-_TIERS = ["exact", "strong", "probable", "anonymous"]
+_TIERS = ["exact", "strong", "probable", "household", "account", "anonymous"]
 _STAGES_OF_LIFE = ["awareness", "consideration", "purchase", "retention", "advocacy"]
 _CONSENTS = ("has_analytics_consent", "has_marketing_consent", "has_personalisation_consent")
 
@@ -117,7 +117,8 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         ),
         holds(
             ["person_id", "identity_tier"],
-            "(person_id is null) = (identity_tier is null)",
+            "case when person_id is null then coalesce(identity_tier, 'account') in ('household', 'account') "
+            "else identity_tier is not null end",
             must="agree: an owner is known on some evidence",
         ),
     ],

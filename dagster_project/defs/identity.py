@@ -4,15 +4,21 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from dagster_project.defs.landing import CONTRACTS
 from dagster_project.defs.night import POOL, Warehouse
+from dagster_project.identity.levels import update_levels
 from dagster_project.identity.update import update_identity
+from dagster_project.landing.landing import open_landing
 from dagster_project.warehouse import open_warehouse
 
 _EVIDENCE = [
     ["identity", "links"],
     ["identity", "identifier_sightings"],
+    ["identity", "observations"],
     ["staging", "identifier_rules"],
     ["staging", "identity_overrides"],
+    ["staging", "consents"],
+    ["staging", "free_mail_domains"],
 ]
 _TABLES = {
     ("identity", "identifiers"): "One identifier: its one current person and its component. Joins events to persons.",
@@ -24,6 +30,9 @@ _TABLES = {
     "Answers who somebody was as of any time, and since when in the world.",
     ("identity", "changes"): "One merge, split or move of a person on the day its evidence became available.",
     ("identity", "refused_links"): "One link that was not allowed to join two persons, with the reason.",
+    ("identity", "households"): "One identifier that says where its person lives: one surname at one address.",
+    ("identity", "accounts"): "One identifier that says what company somebody or something belongs to: by a source's "
+    "word, or by the domain of a mailbox.",
     ("ops", "affected_components"): "One component whose persons changed since the last completed run: what the "
     "timeline and the journeys must rebuild.",
 }
@@ -38,10 +47,12 @@ _TABLES = {
     pool=POOL,
 )
 def persons(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
-    """Resolve what changed in the links."""
-    night = warehouse.night
+    """Resolve what changed in the links, then find households and companies in the vault."""
+    night, timezone = warehouse.night, warehouse.settings.timezone
     with open_warehouse(warehouse.settings) as connection:
-        report = update_identity(connection, as_of=night.as_of, timezone=warehouse.settings.timezone)
+        report = update_identity(connection, as_of=night.as_of, timezone=timezone)
+    with open_landing(warehouse.settings) as connection:
+        levels = update_levels(connection, contracts=CONTRACTS, as_of=night.as_of, timezone=timezone)
         rows = {key: connection.execute(f"select count(*) from {'.'.join(key)}").fetchall()[0][0] for key in _TABLES}
     for sentence in report.told:
         context.log.warning(sentence)
@@ -56,6 +67,12 @@ def persons(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator
             **({"told": "\n".join(report.told)} if report.told else {}),
         },
         ("identity", "changes"): {kind: count for kind, count in sorted(report.changes.items())},
+        ("identity", "households"): {
+            "households": levels.households,
+            "of_two_or_more": levels.shared_households,
+            "persons": levels.in_households,
+        },
+        ("identity", "accounts"): {"accounts": levels.accounts, "persons": levels.in_accounts},
         ("identity", "refused_links"): {"links": report.links, "new_links": report.new_links},
     }
     for key in _TABLES:

@@ -18,6 +18,20 @@ STAGING_DIR = DBT_DIR / "models" / "staging"
 IDENTIFIER_TYPES = ("device_id", "user_id", "email", "phone", "crm_id", "support_id", "card_id", "account_id")
 #: One person has the same e-mail and phone everywhere: these need no namespace.
 GLOBAL_IDENTIFIER_TYPES = ("email", "phone")
+#: What a column may tell of a person, by which people without a common identifier are found to be one.
+PROFILE_FIELDS = (
+    "full_name",
+    "given_name",
+    "surname",
+    "birth_date",
+    "phone",
+    "person_number",
+    "house_number",
+    "street",
+    "street_2",
+    "city",
+    "postcode",
+)
 #: Columns that landing itself adds to every raw table.
 PROVENANCE = {
     "_file_id": "varchar",
@@ -53,6 +67,7 @@ _COLUMN_KEYS = {
     "namespace",
     "first_of",
     "personal",
+    "profile",
     "text",
     "speaker",
     "url",
@@ -83,6 +98,10 @@ class ColumnContract:
         What separates the identifiers of a list, whose first one counts, such as `;`.
     personal : bool
         The readable value is kept in the vault only.
+    profile : str or None
+        What of `PROFILE_FIELDS` the readable value tells of the person; of two columns that tell the same the first
+        one that has a value counts. A `street` may have the house number in it, a `full_name` begins with the given
+        name or has a comma before it.
     text : bool
         Message text: scrubbed into the vault, `raw` holds its id.
     speaker : str or None
@@ -108,6 +127,7 @@ class ColumnContract:
     namespace: str | None = None
     first_of: str | None = None
     personal: bool = False
+    profile: str | None = None
     text: bool = False
     speaker: str | None = None
     url: bool = False
@@ -461,6 +481,10 @@ def _column(path: Path, table: str, column: Mapping[str, Any]) -> ColumnContract
     is_zone = fault.flag(meta, "time_zone")
     if is_zone and (data_type != "varchar" or identifier or is_text or is_url or fault.flag(meta, "personal")):
         raise fault("a time_zone must be varchar, and none of identifier, text, url and personal")
+    if (profile := meta.get("profile")) is not None:
+        fault.choice("profile", profile, PROFILE_FIELDS)
+        if not fault.flag(meta, "personal") or is_text:
+            raise fault("a profile is told by a personal column that is no text")
     speaker = meta.get("speaker")
     if speaker is not None and not is_text:
         raise fault("a speaker is for a text")
@@ -479,6 +503,7 @@ def _column(path: Path, table: str, column: Mapping[str, Any]) -> ColumnContract
         namespace=namespace,
         first_of=first_of,
         personal=fault.flag(meta, "personal"),
+        profile=profile,
         text=is_text,
         speaker=None if speaker is None else str(speaker),
         url=is_url,

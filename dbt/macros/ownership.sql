@@ -18,6 +18,65 @@
 {% endmacro %}
 
 
+{# What on a row may say whose account it is: the account it names, else a role's mailbox. #}
+{% macro account_identifier() %}
+    coalesce(
+        case when not {{ has_prefix("account_id", "junk_") }} then account_id end,
+        case when {{ has_prefix("email", "junk_") }} then email end
+    )
+{% endmacro %}
+
+
+{# One account per person: a company they are known at, else their mailbox's domain; the one heard of last. #}
+{% macro account_of_each_person() %}
+    select person_id, account_key
+    from
+        (
+            select
+                person_id,
+                account_key,
+                row_number() over (
+                    partition by person_id order by kind, known_from desc, account_key
+                ) as place
+            from {{ source("identity", "accounts") }}
+            where person_id is not null
+        ) as ranked
+    where place = 1
+{% endmacro %}
+
+
+{# How surely an identifier is its person's, of a row of `identity.identifiers`. #}
+{% macro link_tier(identifiers) %}
+    {% set known = [] %}
+    {% if execute %}
+        {% set known = (
+            adapter.get_columns_in_relation(source("identity", "identifiers"))
+            | map(attribute="name")
+            | list
+        ) %}
+    {% endif %}
+    {{ identifiers ~ ".link_tier" if "link_tier" in known else "'exact'" }}
+{% endmacro %}
+
+
+{#
+    Whose anonymous events on a shared device are (var `shared_devices`). device_split: whoever was known on it last
+    before them, or nobody. last_auth: the whole of them are whoever was known on it last, as other tools have it.
+#}
+{% macro lent_events() %}
+    {% set lends = var("shared_devices") %}
+    {% if lends == "device_split" %} rows between unbounded preceding and current row
+    {% elif lends == "last_auth" %} rows between unbounded preceding and unbounded following
+    {% else %}
+        {{
+            exceptions.raise_compiler_error(
+                "shared_devices is '" ~ lends ~ "' but must be device_split or last_auth"
+            )
+        }}
+    {% endif %}
+{% endmacro %}
+
+
 {#
     The component an event belongs to: that of its owner identifier, else of its order, else the event alone.
     The arguments are the aliases of the event keys and of two joins to `identity.identifiers`.

@@ -45,6 +45,8 @@ with
             stitched.component_id,
             stitched.person_id,
             stitched.identity_tier,
+            stitched.household_id,
+            stitched.account_key,
             stitched.session_id,
             stitched.source,
             stitched.source_table,

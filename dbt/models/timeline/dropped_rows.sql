@@ -27,7 +27,7 @@ with
     ),
 
     events as (
-        select source, source_table, event, person_id, traffic_class, has_analytics_consent
+        select source, source_table, event, person_id, identity_tier, traffic_class, has_analytics_consent
         from {{ ref("customer_events") }}
     ),
 
@@ -38,6 +38,8 @@ with
             case
                 when not has_analytics_consent
                 then 'no consent to analytics'
+                when identity_tier is not null
+                then 'owned by no person, but by a household or an account'
                 else 'no identifier says whose it is'
             end as reason,
             count(*) as row_count

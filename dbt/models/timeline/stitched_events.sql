@@ -19,8 +19,10 @@ with
             event_keys._file_id,
             event_keys._row_number,
             event_keys.owner_identifier,
+            event_keys.account_identifier,
             identifiers.person_id,
             identifiers.identifier_type,
+            {{ link_tier("identifiers") }} as link_tier,
             coalesce(identifiers.is_shared_device, false) as is_shared_device
         from {{ ref("event_keys") }} as event_keys
         left join identifiers on event_keys.owner_identifier = identifiers.identifier
@@ -48,8 +50,7 @@ with
             {{ last_known("case when affected.identifier_type <> 'device_id' then affected.person_id end") }}
             over (
                 partition by affected.device_id
-                order by affected.occurred_at, affected.event_id
-                rows between unbounded preceding and current row
+                order by affected.occurred_at, affected.event_id {{ lent_events() }}
             ) as person_id
         from affected
         inner join shared_devices on affected.device_id = shared_devices.device_id
@@ -72,9 +73,9 @@ with
                 when affected.is_shared_device
                 then case when borrowed.person_id is not null then 'probable' end
                 when affected.identifier_type <> 'device_id'
-                then 'exact'
+                then affected.link_tier
                 when known_persons.person_id is not null
-                then 'strong'
+                then case when affected.link_tier = 'probable' then 'probable' else 'strong' end
                 when affected.person_id is not null
                 then 'anonymous'
             end as identity_tier
@@ -111,6 +112,63 @@ with
                 ) as {{ purpose }}_now
                 on owned.consent_subject = {{ purpose }}_now.consent_subject
         {% endfor %}
+    ),
+
+    {# Levels above persons. Everybody has one household and one account at most. #}
+    households as (select distinct person_id, household_id from {{ source("identity", "households") }}),
+
+    accounts as ({{ account_of_each_person() }}),
+
+    named_accounts as (
+        select identifier, min(account_key) as account_key
+        from {{ source("identity", "accounts") }}
+        where person_id is null
+        group by identifier
+    ),
+
+    {# What all who are known on a shared device have in common. #}
+    known_on_device as (
+        select distinct device_id, person_id
+        from consented
+        where
+            device_id in (select device_id from shared_devices)
+            and person_id is not null
+            and identifier_type <> 'device_id'
+            and has_analytics_consent
+    ),
+
+    devices as (
+        select
+            known.device_id,
+            case
+                when count(distinct households.household_id) = 1 and count(*) = count(households.household_id)
+                then min(households.household_id)
+            end as household_id,
+            case
+                when count(distinct accounts.account_key) = 1 and count(*) = count(accounts.account_key)
+                then min(accounts.account_key)
+            end as account_key
+        from known_on_device as known
+        left join households on known.person_id = households.person_id
+        left join accounts on known.person_id = accounts.person_id
+        group by known.device_id
+    ),
+
+    levelled as (
+        select
+            consented.event_id,
+            coalesce(households.household_id, devices.household_id) as household_id,
+            coalesce(named_accounts.account_key, accounts.account_key, devices.account_key) as account_key
+        from consented
+        left join households on consented.person_id = households.person_id
+        left join accounts on consented.person_id = accounts.person_id
+        left join named_accounts on consented.account_identifier = named_accounts.identifier
+        left join
+            devices
+            on consented.person_id is null
+            and consented.is_shared_device
+            and consented.device_id = devices.device_id
+        where consented.has_analytics_consent
     ),
 
     {# A chat knows the device, but its touches are the chat's: they neither open, join nor prolong a web visit. #}
@@ -176,7 +234,18 @@ with
             consented.component_id,
             consented.event_id,
             case when consented.has_analytics_consent then consented.person_id end as person_id,
-            case when consented.has_analytics_consent then consented.identity_tier end as identity_tier,
+            case
+                when consented.identity_tier in ('exact', 'strong', 'probable')
+                then case when consented.has_analytics_consent then consented.identity_tier end
+                when levelled.household_id is not null
+                then 'household'
+                when levelled.account_key is not null
+                then 'account'
+                when consented.has_analytics_consent
+                then consented.identity_tier
+            end as identity_tier,
+            levelled.household_id,
+            levelled.account_key,
             sessions.session_id,
             consented.device_id,
             consented.occurred_at,
@@ -190,6 +259,7 @@ with
             consented.has_personalisation_consent
         from consented
         left join sessions on consented.event_id = sessions.event_id
+        left join levelled on consented.event_id = levelled.event_id
     )
 
 select *
