@@ -46,9 +46,9 @@ GOOD = {
         0.5 as sentiment, false as is_friction, 9.5::double as revenue_amount, 'USD' as revenue_currency,
         true as has_analytics_consent, true as has_marketing_consent, false as has_personalisation_consent""",
     "customers": """
-        'p1' as person_id, 'exact' as identity_tier, null::varchar as account_id,
-        timestamp '2026-01-03 10:00' as first_seen_at, timestamp '2026-03-03 10:00' as last_seen_at,
-        'lost' as lifecycle_stage, 'S1' as segment, null::timestamp as first_bought_at,
+        'p1' as person_id, 'exact' as identity_tier, 'h1' as household_id, null::varchar as account_key,
+        null::varchar as account_id, timestamp '2026-01-03 10:00' as first_seen_at,
+        timestamp '2026-03-03 10:00' as last_seen_at, 'lost' as lifecycle_stage, 'S1' as segment, null::timestamp as first_bought_at,
         timestamp '2026-03-03 10:00' as lost_at, true as has_analytics_consent, true as has_marketing_consent,
         false as has_personalisation_consent""",
     "customer_scores": """
