@@ -183,7 +183,8 @@ full join identifiers_after as after using (identifier)
 where
     before.person_id is distinct from after.person_id
     or before.component_id is distinct from after.component_id
-    or before.is_shared_device is distinct from after.is_shared_device;
+    or before.is_shared_device is distinct from after.is_shared_device
+    or before.link_tier is distinct from after.link_tier;
 insert into ops.affected_components
 select component_before from changed_owners where component_before is not null
 union

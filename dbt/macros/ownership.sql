@@ -45,20 +45,6 @@
 {% endmacro %}
 
 
-{# How surely an identifier is its person's, of a row of `identity.identifiers`. #}
-{% macro link_tier(identifiers) %}
-    {% set known = [] %}
-    {% if execute %}
-        {% set known = (
-            adapter.get_columns_in_relation(source("identity", "identifiers"))
-            | map(attribute="name")
-            | list
-        ) %}
-    {% endif %}
-    {{ identifiers ~ ".link_tier" if "link_tier" in known else "'exact'" }}
-{% endmacro %}
-
-
 {#
     Whose anonymous events on a shared device are (var `shared_devices`). device_split: whoever was known on it last
     before them, or nobody. last_auth: the whole of them are whoever was known on it last, as other tools have it.

@@ -48,9 +48,9 @@ GOOD = {
     "customers": """
         'p1' as person_id, 'exact' as identity_tier, 'h1' as household_id, null::varchar as account_key,
         null::varchar as account_id, timestamp '2026-01-03 10:00' as first_seen_at,
-        timestamp '2026-03-03 10:00' as last_seen_at, 'lost' as lifecycle_stage, 'S1' as segment, null::timestamp as first_bought_at,
-        timestamp '2026-03-03 10:00' as lost_at, true as has_analytics_consent, true as has_marketing_consent,
-        false as has_personalisation_consent""",
+        timestamp '2026-03-03 10:00' as last_seen_at, 'lost' as lifecycle_stage, 'S1' as segment,
+        null::timestamp as first_bought_at, timestamp '2026-03-03 10:00' as lost_at, true as has_analytics_consent,
+        true as has_marketing_consent, false as has_personalisation_consent""",
     "customer_scores": """
         'p1' as person_id, 'pays' as target, 0.2 as probability, 10 as decile, 'visited prices' as reason_1,
         null::varchar as reason_2, null::varchar as reason_3, '1' as model_version,

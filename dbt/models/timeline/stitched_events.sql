@@ -22,7 +22,7 @@ with
             event_keys.account_identifier,
             identifiers.person_id,
             identifiers.identifier_type,
-            {{ link_tier("identifiers") }} as link_tier,
+            identifiers.link_tier,
             coalesce(identifiers.is_shared_device, false) as is_shared_device
         from {{ ref("event_keys") }} as event_keys
         left join identifiers on event_keys.owner_identifier = identifiers.identifier
