@@ -84,6 +84,8 @@ def test_wrong_table_settings_are_one_sentence(
         ({"name": "x", "data_type": "date", "landing": {"time_zone": True}}, "a time_zone must be varchar"),
         ({"name": "x", "landing": {"time_zone": True, "personal": True}}, "a time_zone must be varchar"),
         ({"name": "x", "landing": {"personal": "yes"}}, "personal is 'yes' but must be true or false"),
+        ({"name": "x", "landing": {"personal": True, "profile": "shoe_size"}}, "profile is 'shoe_size' but must be"),
+        ({"name": "x", "landing": {"profile": "surname"}}, "a profile is told by a personal column"),
         ({"name": "id"}, "column id stands there twice"),
     ],
 )
