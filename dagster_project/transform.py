@@ -217,6 +217,7 @@ def _read_manifest() -> Manifest:
     """Read what parsing left, once for all the invocations of this process."""
     from dbt.contracts.graph.manifest import Manifest
 
+    prepare_manifest()
     manifest = Manifest.from_msgpack((PREPARED / _PARSED).read_bytes())
     # Parsing would do it: models look up the contracts of their sources in the graph.
     manifest.build_flat_graph()

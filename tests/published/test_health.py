@@ -53,6 +53,12 @@ def health(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnectio
         attempts("rare", "2026-01-05", "direct", "converted", 10, 1),
         attempts("rare", "2026-01-05", "direct", "lost", 240, 99),
         attempts("rare", "2026-01-12", "direct", "lost", 240, 10),
+        attempts("never", "2026-01-05", "direct", "lost", 240, 20_000, "S1"),
+        attempts("never", "2026-01-05", "email", "lost", 240, 20_000, "S1"),
+        attempts("never", "2026-01-05", "direct", "lost", 240, 20_000, "S2"),
+        attempts("never", "2026-01-12", "direct", "lost", 240, 50, "S1"),
+        attempts("never", "2026-01-12", "email", "lost", 240, 50, "S1"),
+        attempts("never", "2026-01-12", "direct", "lost", 240, 50, "S2"),
         attempts("split", "2026-01-05", "direct", "converted", 10, 10, "S1"),
         attempts("split", "2026-01-05", "direct", "lost", 240, 10, "S1"),
         attempts("split", "2026-01-05", "email", "converted", 10, 5, "S1"),
@@ -256,6 +262,15 @@ def test_score_that_may_be_anything_has_no_status(health: duckdb.DuckDBPyConnect
     assert (low, high) == (0.0, 100.0)
     assert status is None
     assert reason == "too uncertain to say: converts 0.0 % against 1.5 % (10 attempts)"
+
+
+def test_what_never_happens_has_no_status_and_stops_no_night(health: duckdb.DuckDBPyConnection) -> None:
+    """Where nobody ever converts, the logit of hardly anything is known to no digit at all."""
+    found = health.execute(
+        "select distinct status, reason like 'too uncertain to say%' from published.journey_health_scores "
+        "where journey = 'never' and week_start_date = '2026-01-12' and channel <> 'all' and segment <> 'all'"
+    ).fetchall()
+    assert found == [(None, True)]
 
 
 def test_reason_names_what_pulls_the_score_down_and_counts(health: duckdb.DuckDBPyConnection) -> None:

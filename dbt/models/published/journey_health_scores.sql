@@ -13,7 +13,8 @@ with
             segment,
             channel,
             {{ exact_sum("weight * score") }} / {{ exact_sum("weight") }} as health_score,
-            sqrt({{ exact_sum("weight * weight * score_variance") }})
+            {# An error of ten thousand points is the end of the scale; where nobody ever converts it is beyond. #}
+            sqrt({{ exact_sum("least(weight * weight * score_variance, 1e8)") }})
             / {{ exact_sum("weight") }} as health_error,
             max(case when component = 'conversion' then score end) as conversion_score,
             max(case when component = 'sentiment' then score end) as sentiment_score,
