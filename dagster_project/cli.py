@@ -198,6 +198,7 @@ def _print_outcome(settings: Settings, *, path: Path, outcome: str) -> None:
 
     print()
     _print_health(path, settings=settings)
+    _print_identity(path)
     has_models = _print_models(path, settings=settings)
     print()
     print(outcome)
@@ -237,6 +238,20 @@ def _print_health(path: Path, *, settings: Settings) -> None:
         shown = f"{score:.0f}" if score is not None else "-"
         interval = f"{low:.0f} to {high:.0f}" if score is not None else ""
         print(f"{journey:<26}{week!s:<13}{shown:>7}  {interval:<11}{status or '-':<10}{reason or ''}")
+
+
+def _print_identity(path: Path) -> None:
+    """Print who was taken to be whom, and what conversion owes to hindsight."""
+    from dagster_project.publishing.summaries import tell_identity
+    from dagster_project.publishing.versions import read_version
+    from dagster_project.warehouse import open_database
+
+    version = read_version(path)
+    assert version is not None
+    with open_database(version.database_path) as connection:
+        lines = tell_identity(connection)
+    if lines:
+        print("\n" + "\n".join(lines))
 
 
 def _print_models(path: Path, *, settings: Settings) -> bool:

@@ -189,6 +189,21 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         *_rates("share_rate"),
         in_order("from_date", "to_date"),
     ],
+    "identity_quality": [
+        *given("topic", "bucket_order", "unit"),
+        one_of("topic", ["persons", "identifiers", "links", "devices", "changes", "events", "survivorship"]),
+        one_of(
+            "unit",
+            [
+                *("persons", "identifiers", "links", "devices", "events"),
+                *("changes", "entries", "conversions", "days", "share"),
+            ],
+        ),
+        between("bucket_order", 0),
+        between("value", 0),
+        *_rates("share_rate", "value_low", "value_high"),
+        *within("share_rate", "value_low", "value_high"),
+    ],
 }
 
 # Tables with a row per event or step: grouped by what pins a fault down to some thousand rows. The others are

@@ -6,6 +6,7 @@ import dagster as dg
 
 from dagster_project.defs.landing import CONTRACTS
 from dagster_project.defs.night import POOL, Warehouse
+from dagster_project.identity.audit import audit_bridges
 from dagster_project.identity.levels import update_levels
 from dagster_project.identity.update import update_identity
 from dagster_project.landing.landing import open_landing
@@ -30,6 +31,7 @@ _TABLES = {
     "Answers who somebody was as of any time, and since when in the world.",
     ("identity", "changes"): "One merge, split or move of a person on the day its evidence became available.",
     ("identity", "refused_links"): "One link that was not allowed to join two persons, with the reason.",
+    ("identity", "bridges"): "One pair of identifiers whose links alone hold two parts of a person together.",
     ("identity", "households"): "One identifier that says where its person lives: one surname at one address.",
     ("identity", "accounts"): "One identifier that says what company somebody or something belongs to: by a source's "
     "word, or by the domain of a mailbox.",
@@ -51,6 +53,7 @@ def persons(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator
     night, timezone = warehouse.night, warehouse.settings.timezone
     with open_warehouse(warehouse.settings) as connection:
         report = update_identity(connection, as_of=night.as_of, timezone=timezone)
+        audit_bridges(connection)
     with open_landing(warehouse.settings) as connection:
         levels = update_levels(connection, contracts=CONTRACTS, as_of=night.as_of, timezone=timezone)
         rows = {key: connection.execute(f"select count(*) from {'.'.join(key)}").fetchall()[0][0] for key in _TABLES}

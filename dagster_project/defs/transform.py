@@ -183,8 +183,8 @@ def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:
 
 
 def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetKey, dict[str, Any]]:
-    """Pictures of the tables that are best seen as one, and the list of what is wrong with the data."""
-    funnel, health, quality, segments, models = (
+    """Pictures of the tables that are best seen as one, and lists: what is wrong with the data, what is hindsight."""
+    funnel, health, quality, segments, models, identity = (
         dg.AssetKey(["published", table])
         for table in (
             "journey_stages",
@@ -192,9 +192,10 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
             "data_quality",
             "customer_segments",
             "model_diagnostics",
+            "identity_quality",
         )
     )
-    if not {funnel, health, quality, segments, models} & wanted:
+    if not {funnel, health, quality, segments, models, identity} & wanted:
         return {}
     from dagster_project.publishing.pictures import (
         as_markdown,
@@ -203,8 +204,10 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
         draw_funnels,
         draw_health,
         draw_health_by_segment,
+        draw_person_sizes,
         draw_segments,
         list_problems,
+        list_survivorship,
     )
 
     with open_warehouse(settings, read_only=True) as connection:
@@ -225,6 +228,12 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
                 "calibration": lambda: as_markdown(
                     draw_calibration(connection), alt="What each model foretold against what happened"
                 )
+            },
+            identity: {
+                "survivorship": lambda: list_survivorship(connection),
+                "persons": lambda: as_markdown(
+                    draw_person_sizes(connection), alt="How many persons hold how many identifiers"
+                ),
             },
             quality: {
                 "problems": lambda: list_problems(connection),

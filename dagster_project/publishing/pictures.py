@@ -85,6 +85,28 @@ _CALIBRATION = """
     order by cards.model, bins.bucket_order
 """
 _NO_MODELS = "No model scores yet."
+_PERSON_SIZES = """
+    select bucket, value, share_rate
+    from published.identity_quality
+    where measure = 'persons_by_identifiers'
+    order by bucket_order
+"""
+_SURVIVORSHIP = """
+    select
+        conversion.subject, conversion.bucket, entered.value, conversion.value, conversion.value_low,
+        conversion.value_high, events.value, days.value
+    from published.identity_quality as conversion
+    inner join published.identity_quality as entered
+        on conversion.subject = entered.subject and conversion.bucket = entered.bucket and entered.measure = 'entered'
+    left join published.identity_quality as events
+        on conversion.subject = events.subject and conversion.bucket = events.bucket
+        and events.measure = 'median_events_before'
+    left join published.identity_quality as days
+        on conversion.subject = days.subject and conversion.bucket = days.bucket
+        and days.measure = 'median_days_before'
+    where conversion.measure = 'conversion_rate'
+    order by conversion.subject, conversion.bucket_order
+"""
 
 
 def draw_funnels(connection: duckdb.DuckDBPyConnection) -> bytes:
@@ -369,6 +391,68 @@ def list_problems(connection: duckdb.DuckDBPyConnection) -> str:
         lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     if len(problems) > PROBLEMS_SHOWN:
         lines.append(f"\nand {len(problems) - PROBLEMS_SHOWN:,} more, in `published.data_quality` where `is_problem`.")
+    return "\n".join(lines)
+
+
+def draw_person_sizes(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Draw how many persons hold how many identifiers.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.identity_quality``.
+
+    Returns
+    -------
+    bytes
+        A PNG; small counts are drawn larger than they are (by their square root) and all written out.
+    """
+    sizes = connection.execute(_PERSON_SIZES).fetchall()
+    whole = sum(count for _, count, _ in sizes)
+    figure, [axis] = _figure(1 if whole else 0, height=3.2, nothing="There are no persons yet.")
+    if not whole:
+        return _png(figure)
+    figure.subplots_adjust(left=0.05, bottom=0.22)
+    heights = [count**0.5 for _, count, _ in sizes]
+    axis.bar(range(len(sizes)), heights, color=ACCENT, width=0.7)
+    for place, (_, count, share) in enumerate(sizes):
+        words = f"{count:,.0f}\n{share:.1%}" if count else "0"
+        axis.annotate(words, (place, heights[place]), ha="center", va="bottom", fontsize=6.5)
+    axis.set_xticks(range(len(sizes)), [bucket.replace(" ", "\n", 1) for bucket, _, _ in sizes], fontsize=7)
+    axis.set_yticks([])
+    axis.set_ylim(0, 1.25 * max(heights))
+    axis.set_xlabel("identifiers of a person", fontsize=8)
+    _title(axis, f"{whole:,.0f} persons by how many identifiers they hold")
+    return _png(figure)
+
+
+def list_survivorship(connection: duckdb.DuckDBPyConnection) -> str:
+    """List conversion and the way to it per journey, on each of the three identities.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.identity_quality``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    rows = connection.execute(_SURVIVORSHIP).fetchall()
+    if not rows:
+        return "No journey has been watched for its whole window yet."
+    lines = [
+        "What a number owes to hindsight: who converts logs in, and only then is what they did before known to be "
+        "theirs. *As of* stitches what was known when the attempt ended.",
+        "",
+        "| journey | identity | entered | converted | 95 % | events before (median) | days before (median) |",
+        "|---|---|---:|---:|---|---:|---:|",
+    ]
+    for journey, identity, entered, rate, low, high, events, days in rows:
+        way = ("-", "-") if events is None else (f"{events:,.0f}", f"{days:,.1f}")
+        cells = (journey, identity, f"{entered:,.0f}", f"{rate:.1%}", f"{low:.1%} to {high:.1%}", *way)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

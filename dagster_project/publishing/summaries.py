@@ -1,4 +1,4 @@
-"""What a published version says of models, scores and segments, in lines for a terminal."""
+"""What a published version says of identity, models, scores and segments, in lines for a terminal."""
 
 from __future__ import annotations
 
@@ -164,6 +164,91 @@ def tell_segments(connection: duckdb.DuckDBPyConnection) -> list[str]:
         converted = f"{rate:.1%}".replace("%", " %") if rate is not None else "-"
         title = textwrap.shorten(name or "", 60, placeholder=" …")
         lines.append(f"{segment:<12}{title:<62}{_count(customers):>11}{converted:>12}")
+    return lines
+
+
+_REASONS_SHOWN = 3
+_KINDS_OF_CHANGE = {
+    "merge": ("merge", "merges"),
+    "split": ("split", "splits"),
+    "move": ("move", "moves"),
+    "new_shared_device": ("device newly shared", "devices newly shared"),
+    "shared_device_ended": ("device no longer shared", "devices no longer shared"),
+}
+
+
+def tell_identity(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Tell who was taken to be whom, what was refused, what changed on the last day, and what hindsight adds.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a published DuckDB file.
+
+    Returns
+    -------
+    list of str
+        Lines; none where there are no persons.
+    """
+    rows = _read(
+        connection,
+        "identity_quality",
+        """
+        select subject, measure, bucket, value, value_low, value_high
+        from identity_quality
+        where topic <> 'identifiers'
+        order by bucket_order, value desc, bucket
+        """,
+    )
+    found: dict[str, dict[str, float]] = {}
+    for subject, measure, bucket, value, *_ in rows:
+        if subject == "all" and value is not None:
+            found.setdefault(measure, {})[bucket] = value
+    if not found.get("persons", {}).get("all"):
+        return []
+    kinds, sizes = found["persons_by_kind"], found["identifiers_per_person"]
+    bridges = found["bridges"]["all"]
+    changes = [
+        f"{count:,.0f} {_KINDS_OF_CHANGE[kind][count != 1]}"
+        for kind, count in found["changes_of_the_day"].items()
+        if count
+    ]
+    told = {
+        "persons": f"{found['persons']['all']:,.0f}: {kinds['known']:,.0f} known and "
+        f"{kinds['anonymous']:,.0f} anonymous; {sizes['mean']:.1f} identifiers each, {sizes['largest']:,.0f} at most",
+        "links": ", ".join(f"{count:,.0f} {kind}" for kind, count in found.get("links_by_kind", {}).items()) or "none",
+        "refused": "; ".join(_most(found.get("refused_links_by_reason", {}))) or "none",
+        "devices": f"{found['devices']['all']:,.0f}, of them {found['shared_devices']['all']:,.0f} shared",
+        "bridges": f"{bridges:,.0f} {'link' if bridges == 1 else 'links'} without which a person would fall in two",
+        "last day": ", ".join(changes) or "nobody merged or split",
+    }
+    lines = []
+    for name, sentence in told.items():
+        lines += textwrap.wrap(f"{name:<13}{sentence}", WIDTH, subsequent_indent=" " * _INDENT)
+    return ["identity", *lines, *_tell_hindsight(rows)]
+
+
+def _most(counts: Mapping[str, float]) -> list[str]:
+    """The largest, and how many the others are."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    told = [f"{count:,.0f} {name}" for name, count in ordered[:_REASONS_SHOWN]]
+    left = sum(count for _, count in ordered[_REASONS_SHOWN:])
+    return [*told, f"{left:,.0f} for other reasons"] if left else told
+
+
+def _tell_hindsight(rows: Sequence[tuple[Any, ...]]) -> list[str]:
+    """Conversion of each journey on the three identities, side by side."""
+    journeys: dict[str, dict[str, str]] = {}
+    for journey, measure, identity, value, low, high in rows:
+        if measure == "conversion_rate" and value is not None:
+            told = f"{100 * value:>3.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+            journeys.setdefault(journey, {})[identity] = told
+    if not journeys:
+        return []
+    identities = ("raw device", "as of", "fully stitched")
+    lines = ["", f"{'converted':<28}" + "".join(f"{name:<21}" for name in identities).rstrip()]
+    for journey, cells in sorted(journeys.items()):
+        lines.append(f"{journey:<28}" + "".join(f"{cells.get(name, '  -'):<21}" for name in identities).rstrip())
     return lines
 
 

@@ -7,11 +7,18 @@
 {% endmacro %}
 
 
+{# How surely an event is its person's, surest first. #}
+{% macro identity_tiers() %}
+    {{ return(["exact", "strong", "probable", "household", "account", "anonymous"]) }}
+{% endmacro %}
+
+
 {# The strongest identifier on a row that is not junk: it says who owns the event. #}
-{% macro owner_identifier() %}
+{% macro owner_identifier(relation="") %}
+    {% set prefix = relation ~ "." if relation else "" %}
     coalesce(
         {% for column in person_identifier_columns() %}
-            case when not {{ has_prefix(column, "junk_") }} then {{ column }} end
+            case when not {{ has_prefix(prefix ~ column, "junk_") }} then {{ prefix ~ column }} end
             {% if not loop.last %},{% endif %}
         {% endfor %}
     )

@@ -79,6 +79,10 @@ GOOD = {
         'rows' as measure, 'all' as bucket, 0 as bucket_order, date '2026-03-01' as from_date,
         date '2026-03-02' as to_date, 3.0 as value, 'rows' as unit, 0.5 as share_rate, false as is_problem,
         null::varchar as detail""",
+    "identity_quality": """
+        'checkout' as subject, 'survivorship' as topic, 'conversion_rate' as measure, 'as of' as bucket,
+        2 as bucket_order, 0.5 as value, 'share' as unit, 0.5 as share_rate, 0.4 as value_low, 0.6 as value_high,
+        '10 of 20' as detail""",
 }
 # How to break what says more than that a value is given, is one of some, or lies between two: by table and columns.
 BREAKS = {
@@ -119,6 +123,9 @@ BREAKS = {
     ("model_cards", "training_to, holdout_from"): "holdout_from = date '2025-11-03'",
     ("model_diagnostics", "low, high"): "low = 0.3",
     ("data_quality", "from_date, to_date"): "to_date = date '2026-02-01'",
+    ("identity_quality", "value_low, share_rate"): "value_low = 0.6",
+    ("identity_quality", "share_rate, value_high"): "value_high = 0.3",
+    ("identity_quality", "value_low, value_high"): "value_low = 0.7",
 }
 
 

@@ -40,6 +40,8 @@ EVENTS = [
     (2, "web", "01 08:00", "d1 u1"),  # late: happened and was available before the first
     (1, "web", "01 15:00", "d7 u7 ticket"),
     (2, "web", "02 15:00", "d7 u8 ticket"),  # the ticket was u8's all along, and u7 is nowhere else
+    (1, "web", "01 16:00", "d6 u6 again"),
+    (2, "web", "01 16:00", "d6 u6 again"),  # the same row delivered twice: seen once
 ]
 PROFILES = [(1, "web", "01 14:00", "c1 e1")]
 CONSENTS = [
@@ -57,6 +59,7 @@ NIGHT_1 = {
     "a1 u2": ("deterministic", "01 12:00"),
     "c1 e1": ("deterministic", "01 14:00"),
     "d7 u7": ("deterministic", "01 15:00"),
+    "d6 u6": ("deterministic", "01 16:00"),
     "d9 u9": ("withheld", "01 13:00"),  # nobody agreed, and the contract does not either
 }
 NIGHT_2 = NIGHT_1 | {
@@ -76,6 +79,12 @@ NIGHT_3 = NIGHT_2 | {
     "d2 e1": ("deterministic", "01 10:00"),
     # d5 u1 happened while u1 refused
 }
+# How often and when last, where a pair was seen more than once: with consent, as long as there is a row with it.
+SEEN = {
+    1: {},
+    2: {"d1 u1": (2, "01 09:00"), "d6 u6": (1, "01 16:00"), "d9 u9": (1, "02 11:00"), "d2 e1": (1, "02 10:00")},
+    3: {"d1 u1": (2, "01 09:00"), "d6 u6": (1, "01 16:00"), "d9 u9": (1, "02 11:00"), "d2 e1": (2, "02 10:00")},
+}
 
 
 def at(text: str) -> datetime:
@@ -91,7 +100,8 @@ def project(tmp_path_factory) -> Path:
     """A dbt project with the real identity models and macros, and stand-ins for staging."""
     project = tmp_path_factory.mktemp("project")
     for part in ("macros", "models/identity"):
-        shutil.copytree(DBT_DIR / part, project / part, ignore=shutil.ignore_patterns("*.yml"))
+        # The log shows what Python resolved; it is no step on the way to links.
+        shutil.copytree(DBT_DIR / part, project / part, ignore=shutil.ignore_patterns("*.yml", "link_log.sql"))
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(DBT_DIR / name, project / name)
     staging = project / "models" / "staging"
@@ -129,12 +139,14 @@ def deliver(path: Path, night: int) -> dict[str, list[str]]:
             for number, (landed, source, when, names, *said) in enumerate(given):
                 if landed > night:
                     continue
-                held = {COLUMNS[name[0]]: token(name) for name in names.split() if name not in ("order", "ticket")}
+                words = ("order", "ticket", "again")
+                held = {COLUMNS[name[0]]: token(name) for name in names.split() if name not in words}
                 order = "shop:7" if "order" in names else None
-                key = token(names) if table == "consents" else "ticket" if "ticket" in names else f"{table} {number}"
+                named = next((word for word in ("ticket", "again") if word in names), f"{table} {number}")
+                key = token(names) if table == "consents" else named
                 rest = ["analytics", *said] if said else [*map(held.get, identifiers), order]
-                # A key that comes again replaces its row, as staging's events do.
-                rows[key if table != "consents" else str(number)] = [
+                # A ticket that comes again replaces its row, as staging's events do.
+                rows[key if table != "consents" and key != "again" else str(number)] = [
                     *(key, source, "t", at(when), at(when), at(f"{landed + 1:02} 02:00")),
                     *rest,
                 ]
@@ -183,6 +195,20 @@ def expected(night: dict[str, tuple[str, str]]) -> dict[tuple[str, str], tuple[s
     return {tuple(sorted(map(name_of, pair.split()))): (kind, at(when)) for pair, (kind, when) in night.items()}
 
 
+def seen(path: Path) -> dict[tuple[str, str], tuple[int, datetime]]:
+    with duckdb.connect(str(path)) as connection:
+        rows = connection.execute(
+            "select identifier_a, identifier_b, seen_count, last_occurred_at from identity.links"
+        ).fetchall()
+    return {row[:2]: row[2:] for row in rows}
+
+
+def expected_seen(night: int, pairs: dict[str, tuple[str, str]]) -> dict[tuple[str, str], tuple[int, datetime]]:
+    """Once and when first, except where said otherwise."""
+    counted = {pair: (1, when) for pair, (_, when) in pairs.items()} | SEEN[night]
+    return {tuple(sorted(map(name_of, pair.split()))): (count, at(when)) for pair, (count, when) in counted.items()}
+
+
 def sightings(path: Path) -> dict[str, datetime]:
     with duckdb.connect(str(path)) as connection:
         rows = connection.execute("select identifier, first_available_at from identity.identifier_sightings").fetchall()
@@ -194,12 +220,15 @@ def test_links_follow_consent_and_nights_equal_one_full_build(project, tmp_path,
     nightly = tmp_path / "nightly" / "warehouse.duckdb"
     build(project, nightly, monkeypatch, night=1, since=0)
     assert links(nightly) == expected(NIGHT_1)
+    assert seen(nightly) == expected_seen(1, NIGHT_1)
     # The second night dies when it has taken the rows over and linked nothing yet, and is repeated.
     build(project, nightly, monkeypatch, night=2, since=1, but=["--exclude", "links", "identifier_sightings"])
     build(project, nightly, monkeypatch, night=2, since=1)
     assert links(nightly) == expected(NIGHT_2)
+    assert seen(nightly) == expected_seen(2, NIGHT_2)
     build(project, nightly, monkeypatch, night=3, since=2)
     assert links(nightly) == expected(NIGHT_3)
+    assert seen(nightly) == expected_seen(3, NIGHT_3)
     assert sightings(nightly) == {
         token("d1"): at("01 08:00"),
         token("u1"): at("01 08:00"),
@@ -214,10 +243,13 @@ def test_links_follow_consent_and_nights_equal_one_full_build(project, tmp_path,
         token("c1"): at("01 14:00"),
         token("d5"): at("02 09:00"),
         token("d7"): at("02 15:00"),
+        token("d6"): at("01 16:00"),
+        token("u6"): at("01 16:00"),
         token("u8"): at("02 15:00"),
     }
 
     whole = tmp_path / "whole" / "warehouse.duckdb"
     build(project, whole, monkeypatch, night=3, since=0)
     assert links(whole) == links(nightly)
+    assert seen(whole) == seen(nightly)
     assert sightings(whole) == sightings(nightly)

@@ -64,6 +64,15 @@
 {% endmacro %}
 
 
+{# Likewise to the last row before `left_time`; rows without one are left out. #}
+{% macro asof_earlier_join(relation, alias, keys, left_alias, left_time, right_time) %}
+    asof join
+        {{ relation }} as {{ alias }}
+        on {% for key in keys %} {{ left_alias }}.{{ key }} = {{ alias }}.{{ key }} and {% endfor %}
+        {{ left_alias }}.{{ left_time }} > {{ alias }}.{{ right_time }}
+{% endmacro %}
+
+
 {# Numbers as people read them: one decimal. #}
 {% macro number_text(value) %} format('{:.1f}', cast({{ value }} as double)) {% endmacro %}
 

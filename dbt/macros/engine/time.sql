@@ -15,6 +15,10 @@
 {% macro plus_microsecond(instant) %}({{ instant }} + interval 1 microsecond) {% endmacro %}
 
 
+{# The last instant of a local day, in UTC: from then on counts what became available on that day. #}
+{% macro day_end_utc(day) %}({{ day_start_utc(next_day(day)) }} - interval 1 microsecond) {% endmacro %}
+
+
 {# Days from one date to a later one. #}
 {% macro days_between(earlier, later) %} date_diff('day', {{ earlier }}, {{ later }}) {% endmacro %}
 

@@ -43,11 +43,17 @@ with
         window answers_of_identifier as (partition by identifier order by said_at)
     ),
 
+    {# A row that came several times was seen once. #}
+    repeated as (select observation_id from observations group by observation_id having count(*) > 1),
+
     marked as (
         select
             *,
             {{ consent_default("analytics") }} as is_granted_by_default,
-            {{ carries_any_of("refusers") }} or not {{ consent_default("analytics") }} as is_doubtful
+            {{ carries_any_of("refusers") }} or not {{ consent_default("analytics") }} as is_doubtful,
+            case
+                when observation_id in (select observation_id from repeated) then observation_id
+            end as repeated_id
         from observations
     ),
 
@@ -62,7 +68,9 @@ with
             is_doubtful,
             case when is_doubtful then occurred_at end as asked_at,
             min(occurred_at) as first_occurred_at,
-            min(available_at) as first_available_at
+            max(occurred_at) as last_occurred_at,
+            min(available_at) as first_available_at,
+            count(*) - count(repeated_id) + count(distinct repeated_id) as seen_count
         from marked
         group by
             source,
@@ -84,7 +92,9 @@ with
             is_doubtful,
             asked_at,
             first_occurred_at,
-            first_available_at
+            last_occurred_at,
+            first_available_at,
+            seen_count
         from combinations
     ),
 
@@ -125,7 +135,9 @@ with
             {{ list_to_rows("tokens") }} as identifier_a,
             is_consented,
             first_occurred_at,
-            first_available_at
+            last_occurred_at,
+            first_available_at,
+            seen_count
         from consented
     ),
 
@@ -136,12 +148,14 @@ with
             {{ list_to_rows("tokens") }} as identifier_b,
             is_consented,
             first_occurred_at,
-            first_available_at
+            last_occurred_at,
+            first_available_at,
+            seen_count
         from ends
     ),
 
     pairs as (
-        select source, identifier_a, identifier_b, is_consented, first_occurred_at, first_available_at
+        select *
         from sides
         where identifier_a < identifier_b
         union all
@@ -152,7 +166,9 @@ with
             greatest(owner_identifier, {{ order_token() }}) as identifier_b,
             true as is_consented,
             first_occurred_at,
-            first_available_at
+            last_occurred_at,
+            first_available_at,
+            seen_count
         from consented
         where owner_identifier is not null and order_id is not null
     ),
@@ -174,8 +190,14 @@ with
                 min(first_occurred_at) filter (where is_consented), min(first_occurred_at)
             ) as first_occurred_at,
             coalesce(
+                max(last_occurred_at) filter (where is_consented), max(last_occurred_at)
+            ) as last_occurred_at,
+            coalesce(
                 min(first_available_at) filter (where is_consented), min(first_available_at)
-            ) as first_available_at
+            ) as first_available_at,
+            cast(
+                coalesce(sum(seen_count) filter (where is_consented), sum(seen_count)) as bigint
+            ) as seen_count
         from pairs
         {% if is_incremental() %}
             where

@@ -1,0 +1,121 @@
+{{ config(materialized="view") }}
+
+{#
+    Every pair of identifiers that anything says of whether they are one person's: seen together, likely by their
+    profiles, or said by people. What became of a link stands beside it. Orders hold rows together and say
+    nothing of persons.
+#}
+{% set probabilistic = last_night("identity", "probabilistic_links") if execute %}
+{% set overrides = last_night("staging", "identity_overrides") if execute %}
+
+with
+    seen as (
+        select
+            identifier_a,
+            identifier_b,
+            source,
+            link_kind,
+            cast(null as varchar) as tier,
+            confidence,
+            cast(null as double) as match_weight,
+            first_occurred_at,
+            last_occurred_at,
+            first_available_at,
+            seen_count
+        from {{ ref("links") }}
+        where link_kind <> 'order'
+    ),
+
+    {% if probabilistic %}
+        likely as (
+            select
+                identifier_a,
+                identifier_b,
+                source,
+                link_kind,
+                tier,
+                confidence,
+                match_weight,
+                first_occurred_at,
+                last_occurred_at,
+                first_available_at,
+                seen_count
+            from {{ probabilistic }}
+            where {{ is_known("first_available_at") }}
+        ),
+    {% endif %}
+
+    {% if overrides %}
+        {# A day's word counts from the end of that day, as all evidence does. #}
+        said as (select *, {{ day_end_utc("cast(decided_on as date)") }} as said_at from {{ overrides }}),
+
+        manual as (
+            select
+                least(identifier_a, identifier_b) as identifier_a,
+                greatest(identifier_a, identifier_b) as identifier_b,
+                'identity_overrides' as source,
+                'manual' as link_kind,
+                verdict as tier,
+                case when verdict = 'never' then 0.0 else 1.0 end as confidence,
+                cast(null as double) as match_weight,
+                said_at as first_occurred_at,
+                said_at as last_occurred_at,
+                said_at as first_available_at,
+                cast(1 as bigint) as seen_count
+            from said
+            where {{ is_known("said_at") }}
+        ),
+    {% endif %}
+
+    logged as (
+        select *
+        from seen
+        {% if probabilistic %}
+            union all
+            select *
+            from likely
+        {% endif %}
+        {% if overrides %}
+            union all
+            select *
+            from manual
+        {% endif %}
+    ),
+
+    refused as (
+        select identifier_a, identifier_b, link_kind, min(reason) as reason
+        from {{ source("identity", "refused_links") }}
+        group by identifier_a, identifier_b, link_kind
+    ),
+
+    identifiers as (select identifier, person_id from {{ source("identity", "identifiers") }}),
+
+    final as (
+        select
+            logged.*,
+            case
+                when logged.link_kind = 'withheld'
+                then 'withheld'
+                when logged.link_kind = 'manual' and logged.tier = 'never'
+                then 'kept apart'
+                when refused.reason is not null
+                then 'refused'
+                when one.person_id = other.person_id
+                then 'joined'
+                when one.person_id is null or other.person_id is null
+                then 'no person'
+                else 'apart'
+            end as outcome,
+            refused.reason as refusal_reason
+        from logged
+        left join
+            refused
+            on logged.identifier_a = refused.identifier_a
+            and logged.identifier_b = refused.identifier_b
+            and logged.link_kind = refused.link_kind
+        left join identifiers as one on logged.identifier_a = one.identifier
+        left join identifiers as other on logged.identifier_b = other.identifier
+    )
+
+select *
+from final
