@@ -6,7 +6,6 @@
     nothing of persons.
 #}
 {% set probabilistic = last_night("identity", "probabilistic_links") if execute %}
-{% set overrides = last_night("staging", "identity_overrides") if execute %}
 
 with
     seen as (
@@ -45,27 +44,34 @@ with
         ),
     {% endif %}
 
-    {% if overrides %}
-        {# A day's word counts from the end of that day, as all evidence does. #}
-        said as (select *, {{ day_end_utc("cast(decided_on as date)") }} as said_at from {{ overrides }}),
+    {# A day's word counts from the end of that day, as all evidence does. #}
+    decided as (
+        select
+            least(identifier_a, identifier_b) as identifier_a,
+            greatest(identifier_a, identifier_b) as identifier_b,
+            verdict,
+            {{ day_end_utc("min(decided_on)") }} as decided_at,
+            count(*) as seen_count
+        from {{ ref("identity_overrides") }}
+        group by 1, 2, 3
+    ),
 
-        manual as (
-            select
-                least(identifier_a, identifier_b) as identifier_a,
-                greatest(identifier_a, identifier_b) as identifier_b,
-                'identity_overrides' as source,
-                'manual' as link_kind,
-                verdict as tier,
-                case when verdict = 'never' then 0.0 else 1.0 end as confidence,
-                cast(null as double) as match_weight,
-                said_at as first_occurred_at,
-                said_at as last_occurred_at,
-                said_at as first_available_at,
-                cast(1 as bigint) as seen_count
-            from said
-            where {{ is_known("said_at") }}
-        ),
-    {% endif %}
+    manual as (
+        select
+            identifier_a,
+            identifier_b,
+            'identity_overrides' as source,
+            'manual' as link_kind,
+            verdict as tier,
+            case when verdict = 'never' then 0.0 else 1.0 end as confidence,
+            cast(null as double) as match_weight,
+            decided_at as first_occurred_at,
+            decided_at as last_occurred_at,
+            decided_at as first_available_at,
+            seen_count
+        from decided
+        where {{ is_known("decided_at") }}
+    ),
 
     logged as (
         select *
@@ -75,11 +81,9 @@ with
             select *
             from likely
         {% endif %}
-        {% if overrides %}
-            union all
-            select *
-            from manual
-        {% endif %}
+        union all
+        select *
+        from manual
     ),
 
     refused as (
@@ -96,10 +100,12 @@ with
             case
                 when logged.link_kind = 'withheld'
                 then 'withheld'
-                when logged.link_kind = 'manual' and logged.tier = 'never'
-                then 'kept apart'
                 when refused.reason is not null
                 then 'refused'
+                when logged.link_kind = 'manual' and (one.identifier is null or other.identifier is null)
+                then 'waiting'
+                when logged.link_kind = 'manual' and logged.tier = 'never'
+                then 'kept apart'
                 when one.person_id = other.person_id
                 then 'joined'
                 when one.person_id is null or other.person_id is null
