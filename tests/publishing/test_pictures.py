@@ -16,8 +16,10 @@ from dagster_project.publishing.pictures import (
     draw_funnels,
     draw_health,
     draw_health_by_segment,
+    draw_person_sizes,
     draw_segments,
     list_problems,
+    list_survivorship,
 )
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -227,3 +229,52 @@ def test_arrivals_say_how_much_and_how_late(connection: duckdb.DuckDBPyConnectio
     ]
     connection.execute("delete from published.data_quality")
     assert draw_arrivals(connection).startswith(PNG)
+
+
+IDENTITY_COLUMNS = "subject, measure, bucket, bucket_order, value, share_rate, value_low, value_high"
+
+
+def test_sizes_of_persons_are_all_written_out(
+    connection: duckdb.DuckDBPyConnection, said: list[str], titles: list[str]
+) -> None:
+    connection.execute(
+        f"""
+        create table published.identity_quality as
+        select * replace (value::double as value, share_rate::double as share_rate) from (values
+            ('all', 'persons_by_identifiers', '1', 1, 1200, 0.75, null, null),
+            ('all', 'persons_by_identifiers', '2', 2, 400, 0.25, null, null),
+            ('all', 'persons_by_identifiers', '51 and more', 3, 0, 0.0, null, null),
+            ('all', 'persons', 'all', 0, 1600, null, null, null)
+        ) as quality({IDENTITY_COLUMNS})
+        """
+    )
+    assert draw_person_sizes(connection).startswith(PNG)
+    assert said == ["1,200\n75.0%", "400\n25.0%", "0"]
+    assert titles == ["1,600 persons by how many identifiers they hold"]
+    connection.execute("update published.identity_quality set value = 0")
+    assert draw_person_sizes(connection).startswith(PNG)
+    assert said[-1] == "There are no persons yet."
+
+
+def test_the_survivorship_report_sets_the_identities_side_by_side(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        f"""
+        create table published.identity_quality as
+        select * replace (value::double as value) from (values
+            ('trial', 'entered', 'raw device', 1, 1200, null, null, null),
+            ('trial', 'entered', 'fully stitched', 3, 6, null, null, null),
+            ('trial', 'conversion_rate', 'raw device', 1, 0.3, 0.3, 0.27, 0.33),
+            ('trial', 'conversion_rate', 'fully stitched', 3, 0.5, 0.5, 0.188, 0.812),
+            ('trial', 'median_events_before', 'raw device', 1, 3, null, null, null),
+            ('trial', 'median_days_before', 'raw device', 1, 1.25, null, null, null)
+        ) as quality({IDENTITY_COLUMNS})
+        """
+    )
+    assert list_survivorship(connection).splitlines()[2:] == [
+        "| journey | identity | entered | converted | 95 % | events before (median) | days before (median) |",
+        "|---|---|---:|---:|---|---:|---:|",
+        "| trial | raw device | 1,200 | 30.0% | 27.0% to 33.0% | 3 | 1.2 |",
+        "| trial | fully stitched | 6 | 50.0% | 18.8% to 81.2% | - | - |",
+    ]
+    connection.execute("delete from published.identity_quality")
+    assert list_survivorship(connection) == "No journey has been watched for its whole window yet."

@@ -7,7 +7,7 @@ from datetime import date
 import duckdb
 import pytest
 
-from dagster_project.publishing.summaries import WIDTH, tell_cards, tell_models, tell_segments
+from dagster_project.publishing.summaries import WIDTH, tell_cards, tell_identity, tell_models, tell_segments
 
 TONIGHT = date(2026, 7, 1)
 CARDS = """
@@ -73,6 +73,7 @@ def add(connection: duckdb.DuckDBPyConnection, **given: object) -> None:
 def test_nothing_is_told_of_absent_or_empty_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for empty in (duckdb.connect(), connection):
         assert tell_cards(empty) == tell_models(empty, tonight=TONIGHT) == tell_segments(empty) == []
+        assert tell_identity(empty) == []
 
 
 def test_cards_tell_each_version_latest_first_and_the_champion_always(connection: duckdb.DuckDBPyConnection) -> None:
@@ -161,3 +162,53 @@ def test_segments_tell_customers_and_conversion_with_the_unassigned_last(connect
     assert [line.split()[0] for line in lines] == ["segment", "S1", "S2", "unassigned"]
     assert lines[1].endswith("1,234      12.3 %") and lines[2].split()[-2:] == ["10", "-"]
     assert {len(line) for line in lines} == {len(lines[0])}
+
+
+IDENTITY = {
+    "persons": {"all": 1600},
+    "persons_by_kind": {"known": 1200, "anonymous": 400},
+    "identifiers_per_person": {"mean": 2.26, "median": 2, "largest": 13},
+    "links_by_kind": {"deterministic": 3000, "withheld": 20},
+    "refused_links_by_reason": {"shared device": 9, "a": 5, "b": 4, "c": 2, "d": 1},
+    "devices": {"all": 900},
+    "shared_devices": {"all": 3},
+    "bridges": {"all": 1},
+    "changes_of_the_day": {"merge": 2, "split": 1, "move": 0},
+}
+
+
+def test_identity_is_told_in_a_few_lines(connection: duckdb.DuckDBPyConnection) -> None:
+    """The numbers of everybody, the last day's changes, and conversion on the three identities side by side."""
+    connection.execute(
+        """
+        create table identity_quality (
+            subject varchar, topic varchar, measure varchar, bucket varchar, bucket_order integer, value double,
+            value_low double, value_high double
+        )
+        """
+    )
+    rows = [
+        ("all", "persons", measure, bucket, place, value, None, None)
+        for measure, values in IDENTITY.items()
+        for place, (bucket, value) in enumerate(values.items())
+    ]
+    rows += [
+        ("trial", "survivorship", "conversion_rate", "raw device", 1, 0.271, 0.25, 0.293),
+        ("trial", "survivorship", "conversion_rate", "fully stitched", 3, 1.0, 0.998, 1.0),
+        # What a class of identifiers is like is not everybody's.
+        ("email", "identifiers", "identifiers_per_person", "largest", 3, 99, None, None),
+    ]
+    connection.executemany("insert into identity_quality values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    assert tell_identity(connection) == [
+        "identity",
+        "persons      1,600: 1,200 known and 400 anonymous; 2.3 identifiers each, 13 at most",
+        "links        3,000 deterministic, 20 withheld",
+        "refused      9 shared device; 5 a; 4 b; 3 for other reasons",
+        "devices      900, of them 3 shared",
+        "bridges      1 link without which a person would fall in two",
+        "last day     2 merges, 1 split",
+        "",
+        "converted                   raw device           as of                fully stitched",
+        "trial                        27 % (25 to 29)       -                  100 % (100 to 100)",
+    ]
+    assert all(len(line) <= WIDTH for line in tell_identity(connection))
