@@ -15,10 +15,16 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.settings import PROJECT_ROOT, Settings, load_settings, read_as_of
 
+if TYPE_CHECKING:
+    from dagster_project.erasure import Erased
+
+# What `whois` and `erase` take.
+_VALUE = "an e-mail, phone, user id … as an export writes it, a token or a person id; - reads them from standard input"
 UI_PORT = 3000
 MODELS_PORT = 5001
 LEAST_FREE_BYTES = 1_000_000_000
@@ -84,6 +90,16 @@ def _parser() -> argparse.ArgumentParser:
     rollback = commands.add_parser("rollback", help="make an earlier published version current")
     rollback.add_argument("--to", metavar="VERSION", help="the version wanted (the one before)")
     rollback.set_defaults(command=_rollback)
+
+    whois = commands.add_parser("whois", help="who an identifier belongs to: tokens, person, identifiers by type")
+    whois.add_argument("values", metavar="VALUE", nargs="+", help=_VALUE)
+    whois.set_defaults(command=_whois)
+
+    erase = commands.add_parser("erase", help="erase people: rows, everything made of them, old versions, bytes")
+    erase.add_argument("values", metavar="VALUE", nargs="+", help=_VALUE)
+    erase.add_argument("--dry-run", action="store_true", help="say what would go, and do nothing")
+    erase.add_argument("--later", action="store_true", help="leave what follows the rows to the next run")
+    erase.set_defaults(command=_erase)
 
     models = commands.add_parser("models", help="the models: how good they are, which one scores and why")
     models.add_argument("--all", action="store_true", help="every version, not only the latest and the one that scores")
@@ -320,6 +336,7 @@ def _status(_: argparse.Namespace) -> int:
         print(holder.removesuffix("; waiting for it to end.") + ".")
     elif settings.warehouse_path.is_file():
         _print_warehouse(settings)
+        _print_erasures(settings)
     else:
         print(f"There is no warehouse in {settings.data} yet; `throughline run` makes it.")
     version = current_version(settings)
@@ -400,6 +417,13 @@ def _print_warehouse(settings: Settings) -> None:
         print(f"  {path}: {reason}")
 
 
+def _print_erasures(settings: Settings) -> None:
+    from dagster_project.erasure import standing
+
+    if under_way := standing(settings):
+        print(under_way)
+
+
 def _replay(chosen: argparse.Namespace) -> int:
     from dagster_project.landing.contracts import load_contracts
     from dagster_project.landing.replay import export_quarantine, replay
@@ -434,6 +458,108 @@ def _rollback(chosen: argparse.Namespace) -> int:
         report = bring_up_to_date(settings, run_id="throughline rollback")
         print(report.summary, file=sys.stdout if report.is_current else sys.stderr)
         return 0 if report.is_current else 1
+    return 0
+
+
+# --- whois, erase -------------------------------------------------------------------------------
+
+
+def _values(chosen: argparse.Namespace) -> list[str]:
+    """What was asked for; from standard input it stays out of the shell's history."""
+    given = [line for value in chosen.values for line in (sys.stdin.read().splitlines() if value == "-" else [value])]
+    return [value for value in given if value.strip()]
+
+
+def _whois(chosen: argparse.Namespace) -> int:
+    from dagster_project.erasure import find, open_for_look, tell_person
+    from dagster_project.landing.contracts import load_contracts
+
+    with open_for_look(load_settings()) as connection:
+        persons, erased = find(connection, load_contracts(), _values(chosen))
+    for person in persons:
+        print("\n".join(tell_person(person)))
+    for line in erased:
+        print(line)
+    return 0
+
+
+def _erase(chosen: argparse.Namespace) -> int:
+    from dagster_project.instance import prepare_environment
+
+    prepare_environment()
+    settings = load_settings()
+
+    from dagster_project import erasure
+    from dagster_project.landing.contracts import load_contracts
+    from dagster_project.night import hold_warehouse
+
+    values = _values(chosen)
+    if not values:
+        raise ThroughlineError("Nobody is named; give an identifier, a token or a person id.")
+    if chosen.dry_run:
+        _print_erased(erasure.foretell(settings, load_contracts(), values), is_done=False)
+        print("Nothing was done.")
+        return 0
+    with hold_warehouse(settings, run_id="throughline erase", on_wait=print):
+        report = erasure.erase(settings, load_contracts(), values)
+    _print_erased(report, is_done=True)
+    under_way = erasure.standing(settings)
+    if under_way is None:
+        return 0
+    if chosen.later:
+        print("Tables made of these rows, older versions and the files' free space still hold them: the next run ends it.")
+        return 0
+    return _rebuild_without(settings)
+
+
+def _print_erased(report: Erased, *, is_done: bool) -> None:
+    """Say who goes, what goes, what stays, and what is left to a person; never a readable value."""
+    from dagster_project.erasure import tell_person
+
+    for person in report.persons:
+        print(tell_person(person)[0] if is_done else "\n".join(tell_person(person)))
+    if report.persons or report.purged.row_count:
+        print(f"{'Deleted' if is_done else 'Would be deleted'}: {report.purged.row_count:,} rows that carry them")
+        for table, count in report.purged.rows.items():
+            print(f"  {table:<36}{count:>13,}")
+        if is_done:
+            print(f"  {'message texts':<36}{report.purged.texts:>13,}")
+            print(f"  {'quarantined':<36}{report.purged.quarantined:>13,}")
+        print(f"Anonymous events that stay on their device and belong to nobody: {report.unowned_events:,}")
+    if report.purged.paths:
+        shown = report.purged.paths[:20]
+        print(f"{len(report.purged.paths):,} files of the inbox hold such rows; they are yours to keep or to delete:")
+        print("\n".join(f"  {path}" for path in shown))
+        if len(shown) < len(report.purged.paths):
+            print(f"  and {len(report.purged.paths) - len(shown):,} more")
+    for line in report.told:
+        print(line)
+
+
+def _rebuild_without(settings: Settings) -> int:
+    """Run the night that an erasure needs, and say how far it has come."""
+    from dagster_project import erasure
+    from dagster_project.night import last_completed
+    from dagster_project.running import run_job
+    from dagster_project.warehouse import open_warehouse
+
+    with open_warehouse(settings, read_only=True) as connection:
+        completed = last_completed(connection)
+    # An as-of before the last run's would build a world apart and leave this one as it is.
+    is_earlier = settings.as_of and completed and settings.as_of < completed[0]
+    print("Everything is built anew without them:", flush=True)
+    report = run_job(settings, as_of=f"{completed[0].isoformat()}" if is_earlier and completed else "", tell=_teller())
+    under_way = erasure.standing(settings)
+    if not report.is_success or under_way:
+        reason = report.reason or report.erasures
+        print(
+            f"throughline: The rows are gone for good, but readers may still see what was made of them: {reason} "
+            "Mend that and run `throughline run`, which goes on.",
+            file=sys.stderr,
+        )
+        return 1
+    print(report.outcome)
+    print(report.erasures)
     return 0
 
 

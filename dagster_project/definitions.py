@@ -9,7 +9,7 @@ from dagster_project.defs.jobs import land_only, nightly, nightly_schedule, retr
 from dagster_project.defs.landing import CONTRACTS, landing_assets
 from dagster_project.defs.night import Warehouse
 from dagster_project.defs.predictions import predictions
-from dagster_project.defs.publishing import current_asset, second_target
+from dagster_project.defs.publishing import current_asset, erasures, second_target
 from dagster_project.defs.sensors import failure_alert_sensor, inbox_sensor, killed_run_sensor
 from dagster_project.defs.timeline import message_signals
 from dagster_project.defs.transform import MANIFEST, published_tables, staging_and_links, timeline_and_journeys
@@ -26,7 +26,7 @@ _built = [
 _audit = audit_asset(_built)
 
 defs = dg.Definitions(
-    assets=[*_built, _audit, current_asset([*_built, _audit], manifest=MANIFEST), second_target],
+    assets=[*_built, _audit, current_asset([*_built, _audit], manifest=MANIFEST), second_target, erasures],
     asset_checks=[landed_checks(CONTRACTS), published_checks(MANIFEST)],
     resources={"warehouse": Warehouse()},
     jobs=[nightly, land_only, retrain],

@@ -16,7 +16,7 @@ import duckdb
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
-from dagster_project.landing.ledger import OPS_TABLES
+from dagster_project.landing.ledger import DELETED, OPS_TABLES, REBUILT
 from dagster_project.settings import DBT_DIR, PROJECT_ROOT, Settings, end_of_day
 from dagster_project.warehouse import open_warehouse
 
@@ -193,8 +193,10 @@ def current_night(settings: Settings, *, run_id: str) -> Night:
     """
     with open_warehouse(settings) as connection:
         connection.execute(f"create table if not exists ops.runs ({OPS_TABLES['runs']})")
+        connection.execute(f"create table if not exists ops.erasures ({OPS_TABLES['erasures']})")
         connection.execute(AFFECTED_DDL)
         completed = last_completed(connection)
+        erased = connection.execute("select count(*) from ops.erasures where state = ?", [DELETED]).fetchall()
         row = connection.execute(
             "select as_of, loaded_until, project_hash from ops.runs where run_id = ?", [run_id]
         ).fetchone()
@@ -213,6 +215,8 @@ def current_night(settings: Settings, *, run_id: str) -> Night:
         reason, previous = "a full build: there is no completed run to add to", None
     elif completed[2] != digest:
         reason, previous = "a full build: seeds, models, contracts or the time zone changed since the last run", None
+    elif erased != [(0,)]:
+        reason, previous = "a full build: somebody was erased since the last run", None
     else:
         reason, previous = f"adds to the run as of {completed[0]:%Y-%m-%d %H:%M} UTC", completed
     return Night(
@@ -235,6 +239,7 @@ def complete_night(settings: Settings, *, night: Night) -> None:
             "update ops.runs set status = 'completed', completed_at = ? where run_id = ?", [_utc_now(), night.run_id]
         )
         connection.execute("delete from ops.affected_components")
+        connection.execute("update ops.erasures set state = ? where state = ?", [REBUILT, DELETED])
         failpoint("night.before_commit")
         connection.commit()
     failpoint("night.completed")

@@ -38,6 +38,8 @@ class RunReport:
         What was published, in one sentence.
     second_target : str
         Where PostgreSQL stands, in a sentence; empty if the run did not come to it.
+    erasures : str
+        What became of people who are to be erased, in a sentence; empty if the run did not come to it.
     """
 
     run_id: str
@@ -46,6 +48,7 @@ class RunReport:
     path: Path
     outcome: str
     second_target: str
+    erasures: str
 
 
 def run_job(settings: Settings, *, job: str = "nightly", as_of: str = "", tell: Callable[[str], None]) -> RunReport:
@@ -95,6 +98,7 @@ def run_job(settings: Settings, *, job: str = "nightly", as_of: str = "", tell: 
         path=Path(current.get("path", settings.data)),
         outcome=str(current.get("outcome", "")),
         second_target=str(steps.metadata.get("published/postgres", {}).get("outcome", "")),
+        erasures=str(steps.metadata.get("published/erasures", {}).get("outcome", "")),
     )
 
 

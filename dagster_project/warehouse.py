@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +12,11 @@ import duckdb
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
+from dagster_project.publishing.durable import sync_file, sync_folder
 from dagster_project.settings import Settings
 
+# Folder in which a file is copied before it is replaced.
+REWRITING = ".rewriting"
 SCHEMAS = ("raw", "staging", "identity", "timeline", "journeys", "features", "predictions", "published", "ops")
 
 
@@ -109,6 +113,56 @@ def _attach_vault(connection: duckdb.DuckDBPyConnection, path: Path, *, read_onl
             os.umask(before)
     if not read_only:
         path.chmod(0o600)
+
+
+def rewrite(settings: Settings, path: Path) -> None:
+    """Copy a database of the data folder into a new file and put that in its place: what was deleted is gone from it.
+
+    DuckDB leaves deleted rows in the file until something is written over them. Killed anywhere, the file is the old
+    one or the new one, whole. Nobody else may have it open, and it must have been closed with a checkpoint.
+
+    Parameters
+    ----------
+    settings : Settings
+        What the engine may use.
+    path : Path
+        The warehouse or the vault.
+
+    Raises
+    ------
+    ThroughlineError
+        If there is no room for a second copy, or the file is in use.
+    """
+    beside = path.parent / REWRITING
+    shutil.rmtree(beside, ignore_errors=True)
+    needed, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+    if free < needed * 1.1 + 50_000_000:
+        raise ThroughlineError(
+            f"{path} cannot be rewritten: its copy needs {needed / 1e9:.1f} GB and the disk has {free / 1e9:.1f} GB; "
+            "free some space and run again, what was deleted stays in the file until then."
+        )
+    beside.mkdir(mode=0o700)
+    fresh = beside / path.name  # the base name is the database's name in every view
+    connection = _connect(fresh)
+    try:
+        fresh.chmod(0o600)
+        _configure(connection, settings)
+        try:
+            connection.execute(f"attach '{path}' as before (read_only)")
+        except duckdb.IOException as error:
+            raise ThroughlineError(_told(error, path)) from error
+        connection.execute(f"copy from database before to {path.stem}")
+        connection.execute(f"checkpoint {path.stem}")
+        connection.execute("detach before")
+    finally:
+        connection.close()
+    failpoint("warehouse.rewritten")
+    fresh.chmod(path.stat().st_mode & 0o777)
+    sync_file(fresh)
+    fresh.replace(path)
+    sync_folder(path.parent)
+    failpoint("warehouse.replaced")
+    shutil.rmtree(beside, ignore_errors=True)
 
 
 @contextmanager

@@ -13,6 +13,9 @@ AUDIT, CURRENT = dg.AssetKey(["published", "audit"]), dg.AssetKey(["published", 
 # The second target comes after the switch and never holds it up.
 POSTGRES = dg.AssetKey(["published", "postgres"])
 POSTGRES_IS_CURRENT = dg.AssetCheckKey(POSTGRES, "postgres_is_current")
+# After both, when older versions may go.
+ERASURES = dg.AssetKey(["published", "erasures"])
+ERASURES_ARE_COMPLETE = dg.AssetCheckKey(ERASURES, "erasures_are_complete")
 PLAN = dg.AssetCheckKey(AUDIT, "plan_has_happened")
 PERSONAL = dg.AssetCheckKey(AUDIT, "no_readable_personal_data")
 
@@ -49,7 +52,10 @@ def audit_asset(built: Sequence[dg.AssetsDefinition]) -> dg.AssetsDefinition:
         assets, checks = not_happened(
             context.instance,
             run_id=context.run.run_id,
-            besides=(AUDIT, CURRENT, POSTGRES, PLAN, PERSONAL, POSTGRES_IS_CURRENT),
+            besides=(
+                *(AUDIT, CURRENT, POSTGRES, ERASURES),
+                *(PLAN, PERSONAL, POSTGRES_IS_CURRENT, ERASURES_ARE_COMPLETE),
+            ),
         )
         failed = failed_checks(context.instance, run_id=context.run.run_id)
         # A completed run passed this audit, so its rows need no second look.

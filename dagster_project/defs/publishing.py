@@ -5,8 +5,16 @@ from pathlib import Path
 
 import dagster as dg
 
-from dagster_project.defs.checks import AUDIT, CURRENT, POSTGRES, POSTGRES_IS_CURRENT
+from dagster_project.defs.checks import (
+    AUDIT,
+    CURRENT,
+    ERASURES,
+    ERASURES_ARE_COMPLETE,
+    POSTGRES,
+    POSTGRES_IS_CURRENT,
+)
 from dagster_project.defs.night import POOL, Warehouse
+from dagster_project.erasure import finish
 from dagster_project.gates import planned_assets
 from dagster_project.night import complete_night
 from dagster_project.publishing.catalogue import catalogue_from_manifest, uses_from_manifest
@@ -114,6 +122,38 @@ def second_target(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg
                 passed=report.is_current,
                 severity=dg.AssetCheckSeverity.WARN,
                 description=report.summary,
+            )
+        ],
+    )
+
+
+@dg.asset(
+    key=ERASURES,
+    group_name="published",
+    deps=[POSTGRES],
+    description="What is left of people whom `throughline erase` took out, once a night has been published without "
+    "them: older versions, worlds as of earlier days and the bytes of deleted rows go. On other nights, nothing.",
+    kinds={"python"},
+    pool=POOL,
+    check_specs=[
+        dg.AssetCheckSpec(
+            ERASURES_ARE_COMPLETE.name,
+            asset=ERASURES,
+            description="Nobody whose rows were erased is left in an older version, in PostgreSQL or in a file.",
+        )
+    ],
+)
+def erasures(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+    """End the erasures that a night has been rebuilt without."""
+    report = finish(warehouse.settings, run_id=context.run.run_id)
+    return dg.MaterializeResult(
+        metadata={"outcome": report.sentence},
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=ERASURES_ARE_COMPLETE.name,
+                passed=report.is_complete,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=report.sentence,
             )
         ],
     )

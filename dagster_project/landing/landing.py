@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -24,7 +25,7 @@ from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
 from dagster_project.landing import ledger, misplaced, readers, tokens
 from dagster_project.landing.backfill import backfill, backfill_texts
-from dagster_project.landing.contracts import TableContract
+from dagster_project.landing.contracts import PROVENANCE, TableContract
 from dagster_project.landing.parsing import literal, quoted
 from dagster_project.landing.passes import Engine, FileOfPass, Pass, path_available
 from dagster_project.landing.readers import ChangedFile, Records, Snapshot, UnreadableFile
@@ -121,7 +122,8 @@ class _NothingLanded(Exception):
 def prepare(settings: Settings, contracts: Iterable[TableContract]) -> None:
     """Make everything ready to land: key, ops and vault tables, and every contracted raw table.
 
-    Columns that a contract newly names are added and filled from what the vault kept of them.
+    Columns that a contract newly names are added and filled from what the vault kept of them. An erasure that
+    was interrupted, or that such a column asks for, is done.
 
     Raises
     ------
@@ -129,9 +131,14 @@ def prepare(settings: Settings, contracts: Iterable[TableContract]) -> None:
         If the key is missing or wrong, a table does not fit its contract, the warehouse is in
         use or the disk is full.
     """
+    from dagster_project.landing.erasure import purge
+
+    listed = list(contracts)
     with open_landing(settings) as connection:
-        for contract in contracts:
+        for contract in listed:
             ensure_tables(connection, contract)
+        if ledger.has_erasures(connection, state=ledger.REQUESTED):
+            purge(connection, listed)
 
 
 @contextmanager
@@ -244,7 +251,18 @@ def _add_columns(
         for name in new:
             connection.execute(f"alter table {table} add column {quoted(name)} {wanted[name]}")
         backfill(connection, contract, new, is_vault=is_vault)
+        if not is_vault and any(contract.column(n).identifier for n in new if n not in PROVENANCE):
+            _ask_for_erasure(connection)
         failpoint("landing.backfilled")
+
+
+def _ask_for_erasure(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have old rows looked at again: a column that is new may say that one is of somebody who was erased."""
+    if ledger.has_suppressed(connection):
+        connection.execute(
+            "insert into warehouse.ops.erasures values (?, ?, ?, 0)",
+            [uuid.uuid4().hex, datetime.now(UTC).replace(tzinfo=None), ledger.REQUESTED],
+        )
 
 
 # --- landing one table --------------------------------------------------------------------------

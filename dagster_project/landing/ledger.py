@@ -25,6 +25,8 @@ OPS_TABLES = {
         quarantined_at timestamp""",
     "drift": "source varchar, table_name varchar, field varchar, file_id varchar, first_seen_at timestamp",
     "suppressed_identifiers": "identifier varchar, suppressed_at timestamp",
+    "erasures": "erasure_id varchar, requested_at timestamp, state varchar, rows_erased bigint",
+    "erased_events": "event_id varchar, device_id varchar, erasure_id varchar",
     "facts": "name varchar, value varchar",
     "runs": """
         run_id varchar, as_of timestamp, loaded_until timestamp, project_hash varchar, started_at timestamp,
@@ -39,6 +41,8 @@ VAULT_TABLES = {
         row_number bigint, text varchar""",
     "quarantine": "file_id varchar, row_number bigint, content_hash varchar, original blob",
 }
+# How far an erasure has come: asked for; the rows are gone; a night has been built without them; nothing is left.
+REQUESTED, DELETED, REBUILT, DONE = "requested", "rows deleted", "rebuilt", "done"
 KEY_FINGERPRINT = "key_fingerprint"
 REPLAYED_AT = "replayed_at"
 
@@ -123,6 +127,13 @@ def next_instant(connection: duckdb.DuckDBPyConnection) -> datetime:
 def has_suppressed(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether anybody has been erased."""
     return bool(connection.execute("select 1 from warehouse.ops.suppressed_identifiers limit 1").fetchall())
+
+
+def has_erasures(connection: duckdb.DuckDBPyConnection, *, state: str) -> bool:
+    """Whether an erasure has come so far and no farther."""
+    return bool(
+        connection.execute("select 1 from warehouse.ops.erasures where state = ? limit 1", [state]).fetchall()
+    )
 
 
 def inbox_folders(settings: Settings) -> list[tuple[str, str]]:

@@ -273,11 +273,7 @@ class Pass:
     def judge(self, *, has_suppressed: bool) -> list[tuple[int, str, int]]:
         """Give each row a verdict and return how many rows of each file got each verdict."""
         contract = self.contract
-        is_suppressed = "false"
-        if has_suppressed:
-            listed = ", ".join(quoted(c.name) for c in contract.columns if c.identifier)
-            erased = "select list(identifier) from warehouse.ops.suppressed_identifiers"
-            is_suppressed = f"coalesce(list_has_any([{listed}]::varchar[], ({erased})), false)"
+        is_suppressed = self._is_suppressed() if has_suppressed else "false"
         # Windows over every row are only worth it where a row comes twice.
         repeats = select_over(
             self.connection, "select 1 from typed group by _content having count(*) > 1 limit 1", typed=self.typed
@@ -331,6 +327,21 @@ class Pass:
         is_first = not repeats and (bool(contract.key) or not has_seen)
         self.is_clean = is_first and all(row["verdict"] == "accepted" for row in counts)
         return [(row["_file"], row["verdict"], row["count_all"]) for row in counts]
+
+    def _is_suppressed(self) -> str:
+        """SQL: does a row carry an identifier of somebody who was erased?"""
+        listed = ", ".join(quoted(c.name) for c in self.contract.columns if c.identifier)
+        erased = "select list(identifier) from warehouse.ops.suppressed_identifiers"
+        return f"coalesce(list_has_any([{listed}]::varchar[], ({erased})), false)"
+
+    def suppressed_rows(self) -> list[tuple[int, int]]:
+        """Number of file and row of each row of somebody who was erased, whatever else is wrong with it."""
+        rows = self._select(f"select _file, _row from typed where {self._is_suppressed()}").to_pylist()
+        return [(row["_file"], row["_row"]) for row in rows]
+
+    def read_rows(self) -> list[tuple[int, int]]:
+        """Number of file and row of each row that could be cut into fields."""
+        return [(row["_file"], row["_row"]) for row in self.typed.select(["_file", "_row"]).to_pylist()]
 
     def _accepted(self) -> str:
         if self.is_clean:

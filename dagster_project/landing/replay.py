@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,6 +139,33 @@ def replay(
     return reports
 
 
+def suppressed_in_quarantine(
+    connection: duckdb.DuckDBPyConnection, contract: TableContract, *, values: Sequence[str]
+) -> list[tuple[str, int]]:
+    """Find the quarantined rows of people who are suppressed, and leave everything as it is.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        From `open_landing`.
+    contract : TableContract
+        The table.
+    values : sequence of str
+        Readable values that tell such a row where its bytes cannot be cut into fields.
+
+    Returns
+    -------
+    list of (str, int)
+        File ids and row numbers.
+    """
+    return _Replay(connection, contract).suppressed(values)
+
+
+def forget_settled(connection: duckdb.DuckDBPyConnection, contract: TableContract) -> None:
+    """Delete the bytes of rows that are no longer in quarantine."""
+    _Replay(connection, contract).forget_settled()
+
+
 class _Replay:
     """The replay of one table."""
 
@@ -149,7 +176,7 @@ class _Replay:
         """Replay the table's quarantined rows."""
         contract = self.contract
         report = ReplayReport(source=contract.source, table=contract.table)
-        self._forget_settled()
+        self.forget_settled()
         rows = self._quarantined()
         if repaired is not None:
             rows = [(*row[:2], repaired[row[:2]], *row[3:]) for row in rows if row[:2] in repaired]
@@ -162,8 +189,33 @@ class _Replay:
             self._land(engine, rows, report)
         finally:
             engine.close()
-        self._forget_settled()
+        self.forget_settled()
         return report
+
+    def suppressed(self, values: Sequence[str]) -> list[tuple[str, int]]:
+        """Find the rows of suppressed people: by what they carry, else by their bytes."""
+        rows = self._quarantined()
+        if not rows:
+            return []
+        engine = Engine.of(self.connection, self.contract)
+        try:
+            readable = [row for row in rows if row[2].strip()]
+            pending = self._pending(readable)
+            run = engine.parse(pending)
+            run.connection = self.connection
+            numbers = run.suppressed_rows()
+        finally:
+            engine.close()
+        by_number = {file.number: file.file_id for file, _ in pending}
+        found = {(by_number[file], row) for file, row in numbers}
+        read = {(by_number[file], row) for file, row in run.read_rows()}
+        sought = [value.casefold() for value in values]
+        for file_id, number, original, *_ in rows:
+            if (file_id, number) not in read:
+                text = readers.decoded(original, encoding=self.contract.encoding).decode(errors="replace").casefold()
+                if any(value in text for value in sought):
+                    found.add((file_id, number))
+        return sorted(found)
 
     def _land(self, engine: Engine, rows: list[Row], report: ReplayReport) -> None:
         """Land the rows in one transaction, and move the ledger's counts."""
@@ -231,7 +283,7 @@ class _Replay:
             )
         vault.unregister("tried")
 
-    def _forget_settled(self) -> None:
+    def forget_settled(self) -> None:
         """Delete the bytes of rows of landed files that are no longer in quarantine."""
         self.connection.execute(
             """

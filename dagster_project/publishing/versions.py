@@ -211,12 +211,45 @@ def prune(settings: Settings, *, now: datetime | None = None) -> list[str]:
         last_used = max(version.created_at, _modified_at(version.path))
         if version.is_current or now - last_used < KEPT_AT_LEAST:
             continue
-        doomed = partial_path(settings, version.version_id)
-        version.path.replace(doomed)
-        failpoint("publishing.pruning")
-        shutil.rmtree(doomed)
+        _remove(settings, version)
         removed.append(version.version_id)
     return removed
+
+
+def forget_others(settings: Settings) -> list[str]:
+    """Remove every version but the current one, however young: they still tell of somebody who was erased.
+
+    Whoever has a file of one open reads on in it until it is closed.
+
+    Parameters
+    ----------
+    settings : Settings
+        Where the data folder is.
+
+    Returns
+    -------
+    list of str
+        The versions removed, newest first.
+    """
+    if not _folder(settings).is_dir():
+        return []
+    with publishing_lock(settings):
+        old = [version for version in versions(settings) if not version.is_current]
+        for version in old:
+            _remove(settings, version)
+        # What is no whole version either: a folder that lost its manifest.
+        for path in _folder(settings).iterdir():
+            if path.is_dir() and path.name != _current_id(settings):
+                shutil.rmtree(path)
+    return [version.version_id for version in old]
+
+
+def _remove(settings: Settings, version: Version) -> None:
+    """Remove a version: its name first, so that no reader finds half of it."""
+    doomed = partial_path(settings, version.version_id)
+    version.path.replace(doomed)
+    failpoint("publishing.pruning")
+    shutil.rmtree(doomed)
 
 
 @contextmanager

@@ -39,7 +39,15 @@ with
             and {{ in_affected_component() }}
     ),
 
-    owned as (select * from events where identifier is not null),
+    erased as (select distinct event_id from {{ source("ops", "erased_events") }}),
+
+    {# What was stitched to somebody who has been erased since is used for nobody. #}
+    owned as (
+        select events.*
+        from events
+        left join erased on events.event_id = erased.event_id and {{ has_prefix("events.identifier", "device_id:") }}
+        where events.identifier is not null and erased.event_id is null
+    ),
 
     {# Visits as they could be told at the time: events that became known later stand behind those known before. #}
     web_events as (

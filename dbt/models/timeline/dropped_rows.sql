@@ -26,9 +26,20 @@ with
         group by source, source_table
     ),
 
+    erased as (select distinct event_id from {{ source("ops", "erased_events") }}),
+
     events as (
-        select source, source_table, event, person_id, identity_tier, traffic_class, has_analytics_consent
-        from {{ ref("customer_events") }}
+        select
+            events.source,
+            events.source_table,
+            events.event,
+            events.person_id,
+            events.identity_tier,
+            events.traffic_class,
+            events.has_analytics_consent,
+            erased.event_id is not null as is_erased
+        from {{ ref("customer_events") }} as events
+        left join erased on events.event_id = erased.event_id
     ),
 
     unowned as (
@@ -40,6 +51,8 @@ with
                 then 'no consent to analytics'
                 when identity_tier is not null
                 then 'owned by no person, but by a household or an account'
+                when is_erased
+                then 'whose it was has been erased'
                 else 'no identifier says whose it is'
             end as reason,
             count(*) as row_count

@@ -229,12 +229,19 @@ with
         from opened
     ),
 
+    {# What was stitched to somebody who has been erased since is nobody's, whoever else is known on the device. #}
+    erased as (select distinct event_id from {{ source("ops", "erased_events") }}),
+
     final as (
         select
             consented.component_id,
             consented.event_id,
-            case when consented.has_analytics_consent then consented.person_id end as person_id,
             case
+                when consented.has_analytics_consent and erased.event_id is null then consented.person_id
+            end as person_id,
+            case
+                when erased.event_id is not null
+                then null
                 when consented.identity_tier in ('exact', 'strong', 'probable')
                 then case when consented.has_analytics_consent then consented.identity_tier end
                 when levelled.household_id is not null
@@ -244,8 +251,8 @@ with
                 when consented.has_analytics_consent
                 then consented.identity_tier
             end as identity_tier,
-            levelled.household_id,
-            levelled.account_key,
+            case when erased.event_id is null then levelled.household_id end as household_id,
+            case when erased.event_id is null then levelled.account_key end as account_key,
             sessions.session_id,
             consented.device_id,
             consented.occurred_at,
@@ -260,6 +267,7 @@ with
         from consented
         left join sessions on consented.event_id = sessions.event_id
         left join levelled on consented.event_id = levelled.event_id
+        left join erased on consented.event_id = erased.event_id and consented.identifier_type = 'device_id'
     )
 
 select *
