@@ -507,7 +507,9 @@ def _erase(chosen: argparse.Namespace) -> int:
     if under_way is None:
         return 0
     if chosen.later:
-        print("Tables made of these rows, older versions and the files' free space still hold them: the next run ends it.")
+        print(
+            "Tables made of these rows, older versions and the files' free space still hold them: the next run ends it."
+        )
         return 0
     return _rebuild_without(settings)
 

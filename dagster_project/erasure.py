@@ -221,9 +221,7 @@ def _find(
         assert person is not None
         return person
     if any(is_shared for *_, is_shared in known):
-        raise ThroughlineError(
-            f"{which} is a device that several persons use; name one of them by another identifier."
-        )
+        raise ThroughlineError(f"{which} is a device that several persons use; name one of them by another identifier.")
     erased = _rows(
         connection,
         "ops.suppressed_identifiers",
@@ -232,7 +230,9 @@ def _find(
     )
     if erased:
         return f"{which} is of somebody who was erased on {min(at for _, at in erased):%Y-%m-%d} already."
-    return _landed_since(connection, contracts, candidates, known=[(name, kind) for name, kind, *_ in known], which=which)
+    return _landed_since(
+        connection, contracts, candidates, known=[(name, kind) for name, kind, *_ in known], which=which
+    )
 
 
 def _landed_since(
@@ -377,7 +377,9 @@ def erase(settings: Settings, contracts: Sequence[TableContract], values: Sequen
             report.unowned_events = _ask(connection, contracts, persons)
             failpoint("erasure.asked")
         if ledger.has_erasures(connection, state=ledger.REQUESTED):
-            readable = [value.strip() for value in values if not _TOKEN.fullmatch(value) and not _PERSON.fullmatch(value)]
+            readable = [
+                value.strip() for value in values if not _TOKEN.fullmatch(value) and not _PERSON.fullmatch(value)
+            ]
             report.purged = erasure.purge(connection, contracts, values=readable)
     _remove_worlds_apart(settings)
     failpoint("erasure.rows_deleted")
@@ -393,9 +395,7 @@ def _need_personal(persons: Sequence[Person]) -> None:
             )
 
 
-def _ask(
-    connection: duckdb.DuckDBPyConnection, contracts: Sequence[TableContract], persons: Sequence[Person]
-) -> int:
+def _ask(connection: duckdb.DuckDBPyConnection, contracts: Sequence[TableContract], persons: Sequence[Person]) -> int:
     """Write down who is to go and which anonymous events stay without an owner, in one transaction."""
     now = datetime.now(UTC).replace(tzinfo=None)
     unowned = 0
@@ -442,7 +442,9 @@ _STITCHED = """
         lent as (
             select
                 keys.event_id, keys.device_id, keys.owner_identifier = keys.device_id as is_anonymous,
-                last_value(case when owners.identifier_type <> 'device_id' then owners.person_id end ignore nulls) over (
+                last_value(
+                    case when owners.identifier_type <> 'device_id' then owners.person_id end ignore nulls
+                ) over (
                     partition by keys.device_id order by keys.occurred_at, keys.event_id
                     rows between unbounded preceding and current row
                 ) as person_id
@@ -518,8 +520,8 @@ def _hints(connection: duckdb.DuckDBPyConnection, settings: Settings, persons: S
     if settings.postgres_url is None and (settings.data / "postgres.json").is_file():
         place = json.loads((settings.data / "postgres.json").read_text(encoding="utf-8")).get("place")
         told.append(
-            f"PostgreSQL at {place} was published to earlier and THROUGHLINE_POSTGRES_URL is not set now; what it shows "
-            "still tells of them."
+            f"PostgreSQL at {place} was published to earlier and THROUGHLINE_POSTGRES_URL is not set now; what it "
+            "shows still tells of them."
         )
     return told
 
@@ -585,8 +587,8 @@ def finish(settings: Settings, *, run_id: str) -> Finished:
             "update ops.erasures set state = ? where state = ?", [ledger.DONE, ledger.REBUILT]
         ).fetchall()
     return Finished(
-        sentence=f"{count} {'erasure is' if count == 1 else 'erasures are'} complete: warehouse and vault are rewritten, "
-        f"{len(old)} older versions and {len(worlds)} worlds of earlier days are removed.",
+        sentence=f"{count} {'erasure is' if count == 1 else 'erasures are'} complete: warehouse and vault are "
+        f"rewritten, {len(old)} older versions and {len(worlds)} worlds of earlier days are removed.",
         is_complete=True,
     )
 

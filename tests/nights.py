@@ -76,7 +76,9 @@ def _live_through(exports: Path, folder: Path, days: list[str]) -> int:
     return 0
 
 
-def differences(one: Path, other: Path, *, places: tuple[str, ...] = PLACES) -> dict[str, str]:
+def differences(
+    one: Path, other: Path, *, places: tuple[str, ...] = PLACES, besides: frozenset[str] = frozenset()
+) -> dict[str, str]:
     """Tables whose rows differ between two warehouses, with a word on how; empty if none does.
 
     Parameters
@@ -85,6 +87,8 @@ def differences(one: Path, other: Path, *, places: tuple[str, ...] = PLACES) -> 
         Warehouse files that no process has open.
     places : tuple of str
         Schemas to compare.
+    besides : frozenset of str
+        Columns, and tables as ``place.table``, that may differ as well.
     """
     told = {}
     with duckdb.connect() as connection:
@@ -101,8 +105,8 @@ def differences(one: Path, other: Path, *, places: tuple[str, ...] = PLACES) -> 
             name = f"{schema}.{table}"
             if (
                 (schema in places or name == "ops.dropped_rows")
-                and name not in PER_RUN_TABLES
-                and column not in PER_RUN
+                and name not in PER_RUN_TABLES | besides
+                and column not in PER_RUN | besides
             ):
                 value = f'round("{column}", 9)' if kind == "DOUBLE" else f'"{column}"'
                 columns[database].setdefault(name, []).append(value)

@@ -143,7 +143,7 @@ class _Landed:
     texts: tuple[str, ...]
 
     def carries(self, alias: str) -> str:
-        """SQL: does the row carry one of their identifiers?"""
+        """SQL for whether the row carries one of their identifiers."""
         theirs = "(select identifier from theirs)"
         return " or ".join(f"coalesce({alias}.{quoted(c)} in {theirs}, false)" for c in self.identifiers)
 
@@ -241,7 +241,7 @@ def _readable(connection: duckdb.DuckDBPyConnection, contracts: Iterable[TableCo
 
 
 def _purge_vault(connection: duckdb.DuckDBPyConnection, contracts: Sequence[TableContract]) -> int:
-    """Delete profile fields and texts of their rows and commit it; the raw rows, by which they are found, still stand."""
+    """Delete profile fields and texts of their rows and commit it, while the raw rows tell which they are."""
     kept = {
         name
         for (name,) in connection.execute(
@@ -308,14 +308,16 @@ def _forget_derived(connection: duckdb.DuckDBPyConnection) -> None:
     for table in ("identity.touched_identifiers", "identity.resolved_with", "ops.predicted_from"):
         if table in tables:
             connection.execute(f"delete from warehouse.{table}")
-    if "identity.observations" in tables:
-        columns = connection.execute("describe warehouse.identity.observations").fetchall()
-        carries = " or ".join(
-            f"coalesce({quoted(name)} in (select identifier from theirs), false)"
-            for name, kind, *_ in columns
-            if kind == "VARCHAR" and name != "source"
-        )
-        connection.execute(f"delete from warehouse.identity.observations where {carries}")
+    # Kept from night to night for what is not new.
+    for table in ("observations", "probabilistic_links", "households", "accounts"):
+        if f"identity.{table}" in tables:
+            columns = connection.execute(f"describe warehouse.identity.{table}").fetchall()
+            carries = " or ".join(
+                f"coalesce({quoted(name)} in (select identifier from theirs), false)"
+                for name, kind, *_ in columns
+                if kind == "VARCHAR"
+            )
+            connection.execute(f"delete from warehouse.identity.{table} where {carries}")
     # Scores and segments stay where tonight nobody can be scored: not theirs.
     persons = "select person_id from warehouse.identity.identifiers semi join theirs using (identifier)"
     for table in ("predictions.scores", "predictions.segment_history"):

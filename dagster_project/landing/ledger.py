@@ -131,9 +131,7 @@ def has_suppressed(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def has_erasures(connection: duckdb.DuckDBPyConnection, *, state: str) -> bool:
     """Whether an erasure has come so far and no farther."""
-    return bool(
-        connection.execute("select 1 from warehouse.ops.erasures where state = ? limit 1", [state]).fetchall()
-    )
+    return bool(connection.execute("select 1 from warehouse.ops.erasures where state = ? limit 1", [state]).fetchall())
 
 
 def inbox_folders(settings: Settings) -> list[tuple[str, str]]:

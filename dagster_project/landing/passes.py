@@ -329,19 +329,23 @@ class Pass:
         return [(row["_file"], row["verdict"], row["count_all"]) for row in counts]
 
     def _is_suppressed(self) -> str:
-        """SQL: does a row carry an identifier of somebody who was erased?"""
+        """SQL for whether a row carries an identifier of somebody who was erased."""
         listed = ", ".join(quoted(c.name) for c in self.contract.columns if c.identifier)
         erased = "select list(identifier) from warehouse.ops.suppressed_identifiers"
         return f"coalesce(list_has_any([{listed}]::varchar[], ({erased})), false)"
 
     def suppressed_rows(self) -> list[tuple[int, int]]:
         """Number of file and row of each row of somebody who was erased, whatever else is wrong with it."""
-        rows = self._select(f"select _file, _row from typed where {self._is_suppressed()}").to_pylist()
+        query = f"select _file, _row from typed where {self._is_suppressed()}"
+        rows = select_over(self.connection, query, typed=self.typed).to_pylist()
         return [(row["_file"], row["_row"]) for row in rows]
 
-    def read_rows(self) -> list[tuple[int, int]]:
-        """Number of file and row of each row that could be cut into fields."""
-        return [(row["_file"], row["_row"]) for row in self.typed.select(["_file", "_row"]).to_pylist()]
+    def named_rows(self) -> list[tuple[int, int]]:
+        """Number of file and row of each row that carries any identifier that could be read."""
+        any_given = " or ".join(f"{quoted(c.name)} is not null" for c in self.contract.columns if c.identifier)
+        query = f"select _file, _row from typed where {any_given or 'false'}"
+        rows = select_over(self.connection, query, typed=self.typed).to_pylist()
+        return [(row["_file"], row["_row"]) for row in rows]
 
     def _accepted(self) -> str:
         if self.is_clean:

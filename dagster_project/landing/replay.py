@@ -151,7 +151,7 @@ def suppressed_in_quarantine(
     contract : TableContract
         The table.
     values : sequence of str
-        Readable values that tell such a row where its bytes cannot be cut into fields.
+        Readable values that tell such a row where no identifier of it can be read.
 
     Returns
     -------
@@ -193,7 +193,7 @@ class _Replay:
         return report
 
     def suppressed(self, values: Sequence[str]) -> list[tuple[str, int]]:
-        """Find the rows of suppressed people: by what they carry, else by their bytes."""
+        """Find the rows of suppressed people: by what they carry, or by their bytes where they carry nothing."""
         rows = self._quarantined()
         if not rows:
             return []
@@ -203,15 +203,15 @@ class _Replay:
             pending = self._pending(readable)
             run = engine.parse(pending)
             run.connection = self.connection
-            numbers = run.suppressed_rows()
+            suppressed, named = run.suppressed_rows(), run.named_rows()
         finally:
             engine.close()
         by_number = {file.number: file.file_id for file, _ in pending}
-        found = {(by_number[file], row) for file, row in numbers}
-        read = {(by_number[file], row) for file, row in run.read_rows()}
+        found = {(by_number[file], row) for file, row in suppressed}
+        told = {(by_number[file], row) for file, row in named}
         sought = [value.casefold() for value in values]
         for file_id, number, original, *_ in rows:
-            if (file_id, number) not in read:
+            if (file_id, number) not in told:
                 text = readers.decoded(original, encoding=self.contract.encoding).decode(errors="replace").casefold()
                 if any(value in text for value in sought):
                     found.add((file_id, number))

@@ -143,7 +143,8 @@ class Shop:
             ).fetchall():
                 counted = connection.execute(
                     f"""
-                    select file_id, accepted, quarantined, (select count(*) from raw.{table} where _file_id = file_id),
+                    select file_id, accepted - erased, quarantined,
+                        (select count(*) from raw.{table} where _file_id = file_id),
                         (select count(*) from ops.quarantine as q where q.file_id = f.file_id),
                         (select count(*) from vault.quarantine as q where q.file_id = f.file_id and row_number > 0)
                     from ops.landed_files as f where source || '__' || table_name = '{table}'

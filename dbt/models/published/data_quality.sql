@@ -38,7 +38,7 @@ with
             sum(rows_in) as rows_in,
             sum(quarantined) as quarantined,
             sum(duplicates) as duplicates,
-            sum(suppressed) as suppressed
+            sum(suppressed + coalesce(erased, 0)) as suppressed
         from files
         group by source, source_table
     ),
