@@ -15,7 +15,7 @@ import re
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -192,16 +192,11 @@ def _find(
     connection: duckdb.DuckDBPyConnection, contracts: Sequence[TableContract], value: str, *, which: str
 ) -> Person | str:
     """The person a value stands for, or a sentence that says that they are erased already."""
-    candidates = [value] if _TOKEN.fullmatch(value) else []
-    if _PERSON.fullmatch(value):
-        if person := _person(connection, value, asked_for=value):
-            return person
-    elif not candidates:
-        candidates = erasure.tokens_of(connection, contracts, value)
-        if not candidates:
-            raise ThroughlineError(
-                f"{which} is blank or one that never identifies anybody, such as a role mailbox; nothing was done."
-            )
+    if _PERSON.fullmatch(value) and (person := _person(connection, value, asked_for=value)):
+        return _unless_erased(connection, person, which=which)
+    candidates = [value] if _TOKEN.fullmatch(value) else erasure.tokens_of(connection, contracts, value)
+    if not candidates:
+        raise ThroughlineError(f"{which} is blank or one that never identifies anybody; nothing was done.")
     known = _rows(
         connection,
         "identity.identifiers",
@@ -219,20 +214,37 @@ def _find(
         asked_for = next(name for name, _, owner, _ in known if owner == owners[0])
         person = _person(connection, owners[0], asked_for=asked_for)
         assert person is not None
-        return person
+        return _unless_erased(connection, person, which=which)
     if any(is_shared for *_, is_shared in known):
         raise ThroughlineError(f"{which} is a device that several persons use; name one of them by another identifier.")
-    erased = _rows(
-        connection,
-        "ops.suppressed_identifiers",
-        "select distinct identifier, suppressed_at from ops.suppressed_identifiers where list_contains(?, identifier)",
-        candidates,
-    )
-    if erased:
-        return f"{which} is of somebody who was erased on {min(at for _, at in erased):%Y-%m-%d} already."
+    if erased := _erased(connection, candidates):
+        return _told_erased(erased, which=which)
     return _landed_since(
         connection, contracts, candidates, known=[(name, kind) for name, kind, *_ in known], which=which
     )
+
+
+def _erased(connection: duckdb.DuckDBPyConnection, identifiers: Sequence[str]) -> dict[str, datetime]:
+    """Those of some identifiers whose rows do not land any more, and since when."""
+    return dict(
+        _rows(
+            connection,
+            "ops.suppressed_identifiers",
+            "select identifier, min(suppressed_at) from ops.suppressed_identifiers "
+            "where list_contains(?, identifier) group by identifier",
+            list(identifiers),
+        )
+    )
+
+
+def _told_erased(erased: Mapping[str, datetime], *, which: str) -> str:
+    return f"{which} is of somebody who was erased on {min(erased.values()):%Y-%m-%d} already."
+
+
+def _unless_erased(connection: duckdb.DuckDBPyConnection, person: Person, *, which: str) -> Person | str:
+    """The person, or a sentence if they are erased and only the next night will forget them."""
+    erased = _erased(connection, person.personal)
+    return _told_erased(erased, which=which) if person.personal and len(erased) == len(person.personal) else person
 
 
 def _landed_since(

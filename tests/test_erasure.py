@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import random
 import shutil
 from dataclasses import replace
 from datetime import timedelta
@@ -22,8 +23,8 @@ from dagster_project.settings import Settings, load_settings
 from dagster_project.warehouse import open_warehouse, rewrite
 from tests import story
 from tests.children import run_in_child
-from tests.conftest import throughline
-from tests.nights import differences
+from tests.conftest import Demo, environment_of, throughline
+from tests.nights import PLACES, differences, pin_models
 from tests.story import Story, at
 
 # What exports call Paul. His devices are no names: their anonymous rows are delivered in both worlds.
@@ -476,3 +477,43 @@ def test_an_old_version_that_stays_in_postgres_keeps_the_erasure_open(
         erasure, "bring_up_to_date", lambda *_, **__: replace(report, version_id="b", problem=None, put_off=())
     )
     assert erasure.finish(settings, run_id="test").is_complete
+
+
+def test_people_of_the_demo_erased_and_never_landed_leave_the_same(demo: Demo, tmp_path: Path) -> None:
+    """Five people, one of them known on a family's tablet: erased, against suppressed before the first row came."""
+    data = tmp_path / "erased"
+    shutil.copytree(demo.settings.data, data, symlinks=True)
+    (data / "inbox").rename(tmp_path / "inbox")
+    setting = environment_of(demo.settings) | {"THROUGHLINE_INBOX": str(tmp_path / "inbox")}
+    with open_warehouse(demo.settings, read_only=True) as connection:
+        on_shared, others = (
+            [token for (token,) in connection.execute(query).fetchall()]
+            for query in (
+                """
+                select distinct owner_identifier from timeline.event_keys as keys
+                inner join identity.identifiers as devices
+                    on keys.device_id = devices.identifier and devices.is_shared_device
+                where owner_identifier <> device_id order by 1
+                """,
+                "select identifier from identity.identifiers where identifier_type = 'email' order by 1",
+            )
+        )
+    draw = random.Random(11)
+    chosen = [draw.choice(on_shared), *draw.sample(others, 4)]
+    done = throughline("erase", *chosen, env=setting | {"THROUGHLINE_DATA": str(data)}, timeout=3600)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    never = tmp_path / "never"
+    pin_models(demo.settings.data, never)
+    erased = replace(demo.settings, data=data, inbox=tmp_path / "inbox")
+    hand_over(erased, replace(erased, data=never))
+    with open_warehouse(erased, read_only=True) as connection:
+        gone = connection.execute("select identifier, suppressed_at from ops.suppressed_identifiers").fetchall()
+        assert len(gone) > len(chosen)
+    with open_warehouse(replace(erased, data=never)) as connection:
+        connection.executemany("insert into ops.suppressed_identifiers values (?, ?)", gone)
+    done = throughline("run", env=setting | {"THROUGHLINE_DATA": str(never)}, timeout=3600)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    besides = frozenset({"published.data_quality"})
+    places = (*PLACES, "predictions")
+    assert differences(data / "warehouse.duckdb", never / "warehouse.duckdb", places=places, besides=besides) == {}
+    assert holding(erased, {token for token, _ in gone}) == {"ops.suppressed_identifiers"}

@@ -45,7 +45,10 @@ with
     owned as (
         select events.*
         from events
-        left join erased on events.event_id = erased.event_id and {{ has_prefix("events.identifier", "device_id:") }}
+        left join
+            erased
+            on events.event_id = erased.event_id
+            and {{ has_prefix("events.identifier", "device_id:") }}
         where events.identifier is not null and erased.event_id is null
     ),
 
