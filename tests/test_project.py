@@ -80,8 +80,8 @@ def test_data_flows_one_way(models: list[dict[str, Any]], manifest: dict[str, An
         (node["name"], everything[parent]["name"])
         for node in models
         for parent in node.get("depends_on", {}).get("nodes", [])
-        # What identity leaves for the night's frame is read by the timeline.
-        if everything[parent]["name"] != "affected_components"
+        # What identity leaves for the night's frame, and an erasure for all nights, is read by the timeline.
+        if everything[parent]["name"] not in ("affected_components", "erased_events")
         and order.index(everything[parent]["schema"]) > order.index(node["schema"])
     ]
     assert backwards == []
