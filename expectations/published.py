@@ -191,11 +191,11 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
     ],
     "identity_quality": [
         *given("topic", "bucket_order", "unit"),
-        one_of("topic", ["persons", "identifiers", "links", "devices", "changes", "events", "survivorship"]),
+        one_of("topic", ["persons", "identifiers", "levels", "links", "devices", "changes", "events", "survivorship"]),
         one_of(
             "unit",
             [
-                *("persons", "identifiers", "links", "devices", "events"),
+                *("persons", "identifiers", "households", "accounts", "links", "devices", "events"),
                 *("changes", "entries", "conversions", "days", "share"),
             ],
         ),

@@ -208,6 +208,7 @@ def tell_identity(connection: duckdb.DuckDBPyConnection) -> list[str]:
         return []
     kinds, sizes = found["persons_by_kind"], found["identifiers_per_person"]
     bridges = found["bridges"]["all"]
+    homes = sum(count for size, count in found["households_by_persons"].items() if size != "1")
     changes = [
         f"{count:,.0f} {_KINDS_OF_CHANGE[kind][count != 1]}"
         for kind, count in found["changes_of_the_day"].items()
@@ -216,6 +217,7 @@ def tell_identity(connection: duckdb.DuckDBPyConnection) -> list[str]:
     told = {
         "persons": f"{found['persons']['all']:,.0f}: {kinds['known']:,.0f} known and "
         f"{kinds['anonymous']:,.0f} anonymous; {sizes['mean']:.1f} identifiers each, {sizes['largest']:,.0f} at most",
+        "levels": f"{homes:,.0f} households of two or more, {found['accounts']['all']:,.0f} accounts",
         "links": ", ".join(f"{count:,.0f} {kind}" for kind, count in found.get("links_by_kind", {}).items()) or "none",
         "refused": "; ".join(_most(found.get("refused_links_by_reason", {}))) or "none",
         "devices": f"{found['devices']['all']:,.0f}, of them {found['shared_devices']['all']:,.0f} shared",

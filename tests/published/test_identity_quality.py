@@ -111,6 +111,7 @@ def test_persons_and_their_identifiers(quality: duckdb.DuckDBPyConnection) -> No
         "mean": 1.5,
         "largest": 2,
     }
+    assert measured(quality, "identifiers_by_tier") == {"exact": 14}
     assert sorted(measured(quality, "largest_persons").values()) == [3, 3, 3]
     assert set(
         quality.execute("select detail from published.identity_quality where measure = 'largest_persons'").fetchall()

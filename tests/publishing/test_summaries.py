@@ -168,6 +168,8 @@ IDENTITY = {
     "persons": {"all": 1600},
     "persons_by_kind": {"known": 1200, "anonymous": 400},
     "identifiers_per_person": {"mean": 2.26, "median": 2, "largest": 13},
+    "households_by_persons": {"1": 700, "2": 50, "3": 4},
+    "accounts": {"all": 12},
     "links_by_kind": {"deterministic": 3000, "withheld": 20},
     "refused_links_by_reason": {"shared device": 9, "a": 5, "b": 4, "c": 2, "d": 1},
     "devices": {"all": 900},
@@ -202,6 +204,7 @@ def test_identity_is_told_in_a_few_lines(connection: duckdb.DuckDBPyConnection) 
     assert tell_identity(connection) == [
         "identity",
         "persons      1,600: 1,200 known and 400 anonymous; 2.3 identifiers each, 13 at most",
+        "levels       54 households of two or more, 12 accounts",
         "links        3,000 deterministic, 20 withheld",
         "refused      9 shared device; 5 a; 4 b; 3 for other reasons",
         "devices      900, of them 3 shared",

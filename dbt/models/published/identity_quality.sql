@@ -5,7 +5,8 @@ with
             identifier_type,
             {{ token_class("identifier") }} as identifier_class,
             person_id,
-            is_shared_device
+            is_shared_device,
+            link_tier
         from {{ source("identity", "identifiers") }}
         where person_id is not null
     ),
@@ -113,6 +114,49 @@ with
         from held
         inner join rules on held.identifier_type = rules.identifier_type
         group by held.identifier_class
+    ),
+
+    tiers_of_links as (
+        {% for tier in ["exact", "strong", "probable"] %}
+            select {{ loop.index }} as bucket_order, '{{ tier }}' as tier
+            {% if not loop.last %}
+                union all
+            {% endif %}
+        {% endfor %}
+    ),
+
+    identifier_tiers as (
+        select
+            tiers_of_links.bucket_order,
+            tiers_of_links.tier,
+            count(identifiers.identifier) as identifier_count
+        from tiers_of_links
+        left join identifiers on tiers_of_links.tier = identifiers.link_tier
+        group by tiers_of_links.bucket_order, tiers_of_links.tier
+    ),
+
+    homes as (
+        select household_id, count(distinct person_id) as person_count
+        from {{ source("identity", "households") }}
+        group by household_id
+    ),
+
+    home_sizes as (
+        {% for name, least, most in [("1", 1, 1), ("2", 2, 2), ("3", 3, 3), ("4 and more", 4, 1000000000)] %}
+            select
+                {{ loop.index }} as bucket_order,
+                '{{ name }}' as bucket,
+                count(case when person_count between {{ least }} and {{ most }} then 1 end) as home_count
+            from homes
+            {% if not loop.last %}
+                union all
+            {% endif %}
+        {% endfor %}
+    ),
+
+    accounts as (
+        select count(distinct account_key) as account_count, count(distinct person_id) as person_count
+        from {{ source("identity", "accounts") }}
     ),
 
     {# A pair that several sources saw is one pair; the kind that says most counts. #}
@@ -455,6 +499,34 @@ with
                 detail="'at most ' || cast(limit_per_person as varchar) || ' a person'",
             )
         }}
+        union all
+        {{
+            identity_measured(
+                "identifier_tiers",
+                "identifiers",
+                "identifiers_by_tier",
+                "identifiers",
+                "identifier_count",
+                bucket="tier",
+                bucket_order="bucket_order",
+            )
+        }}
+        union all
+        {{
+            identity_measured(
+                "home_sizes",
+                "levels",
+                "households_by_persons",
+                "households",
+                "home_count",
+                bucket="bucket",
+                bucket_order="bucket_order",
+            )
+        }}
+        union all
+        {{ identity_measured("accounts", "levels", "accounts", "accounts", "account_count") }}
+        union all
+        {{ identity_measured("accounts", "levels", "persons_in_accounts", "persons", "person_count") }}
         union all
         {{
             identity_measured(
