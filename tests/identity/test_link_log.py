@@ -46,7 +46,9 @@ TABLES = """
 """
 PROBABLE = """
     create table identity.probabilistic_links as
-    select * replace (cast(first_available_at as timestamp) as first_available_at, cast(confidence as double) as confidence)
+    select * replace (
+        cast(first_available_at as timestamp) as first_available_at, cast(confidence as double) as confidence
+    )
     from (values
         ('e1', 'u1', 'profiles', 'probabilistic', 'strong', 0.995, 8.25, '2026-01-01', '2026-01-01', '2026-01-02', 1),
         ('e2', 'u2', 'profiles', 'probabilistic', 'probable', 0.93, 4.5, '2026-01-01', '2026-01-01', '2026-01-02', 1),
