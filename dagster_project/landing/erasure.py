@@ -305,7 +305,8 @@ def _forget_derived(connection: duckdb.DuckDBPyConnection) -> None:
             "select schema_name || '.' || table_name from duckdb_tables() where database_name = 'warehouse'"
         ).fetchall()
     }
-    for table in ("identity.touched_identifiers", "identity.resolved_with", "ops.predicted_from"):
+    kept = ("identity.touched_identifiers", "identity.resolved_with", "ops.linked_profiles", "ops.predicted_from")
+    for table in kept:
         if table in tables:
             connection.execute(f"delete from warehouse.{table}")
     # Kept from night to night for what is not new.
