@@ -77,6 +77,8 @@ create or replace temp macro domain_of(value) as
         lower(trim(value)),
         '^(?:[a-z]+://)?(?:[^@/]*@)?(?:www\.)?((?:[\p{L}\p{N}-]+\.)+[\p{L}\p{N}-]+)\.?(?:[/:?].*)?$', 1
     ), '');
+create or replace temp macro behind_at(address) as
+    rtrim(lower(nullif(split_part(trim(address), '@', -1), trim(address))), '.');
 create or replace temp macro domain_token(value) as
     'account_id:domain:' || keyed_hash('account_id|domain|' || value);
 -- What counts as known from a local day on counts from its last microsecond.
@@ -165,32 +167,23 @@ anti join (
 group by all;
 """
 
+# Most mailboxes are free mail: only the others get a token.
 _MAILBOXES = """
+create or replace temp table level_domains as
+select domain as name, domain_token(domain) as domain
+from (select distinct behind_at(address) as domain from level_addresses)
+where regexp_full_match(domain, '([^\\s/:?@.]+\\.)+[^\\s/:?@.]+') and {is_company};
 create or replace temp table level_mailboxes as
 select
     identifier, domain, bool_and(is_granted_by_default) as is_granted_by_default,
-    min(first_available_at) as first_available_at
+    min(seen.first_available_at) as first_available_at
 from (
-    select read.identifier, domain_token(read.domain) as domain, is_granted_by_default, seen.first_available_at
-    from (
-        select
-            {token} as identifier, domain_of(address) as domain,
-            bool_and(is_granted_by_default) as is_granted_by_default
-        from level_addresses
-        group by all
-    ) as read
-    inner join level_seen as seen using (identifier)
-    where domain is not null and not is_free_mail(domain)
+    select {token} as identifier, domains.domain, is_granted_by_default
+    from level_addresses
+    inner join level_domains as domains on behind_at(address) = domains.name
 )
+inner join level_seen as seen using (identifier)
 group by all;
-"""
-
-_FREE_MAIL = """
-create or replace temp macro is_free_mail(domain) as
-    list_has_any(
-        list_transform(range(1, 4), lambda parts: array_to_string(string_split(domain, '.')[-parts:], '.')) || [domain],
-        (select coalesce(list(domain), []) from staging.free_mail_domains)
-    );
 """
 
 _ACCOUNT_EDGES = """
@@ -323,6 +316,7 @@ _TEMPORARY = (
     "current_homes",
     "households_after",
     "level_addresses",
+    "level_domains",
     "level_seen",
     "level_mailboxes",
     "level_companies",
@@ -430,17 +424,29 @@ def _find_households(connection: duckdb.DuckDBPyConnection, contracts: list[Tabl
         create or replace temp table level_records as
         with
             written_down as (
-                select null::varchar as identifier, null::varchar as surname, null::varchar as street,
-                    null::varchar as area, false as is_granted_by_default, null::timestamp as changed_at,
+                select null::varchar as identifier, null::varchar as surname, null::varchar as full_name,
+                    null::varchar as street, null::varchar as postcode, null::varchar as city,
+                    false as is_granted_by_default, null::timestamp as changed_at,
                     null::timestamp as first_available_at
                 where false
                 {"".join(f" union all {sql}" for sql in records)}
             ),
-            worded as (
-                select records.* exclude (street), persons.person_id, {_street_words("street")} as words
+            -- Records repeat themselves with every export: each wording is taken apart once.
+            wordings as (
+                select
+                    persons.person_id, records.* exclude (is_granted_by_default, changed_at, first_available_at),
+                    max(records.changed_at) as changed_at, min(records.first_available_at) as first_available_at
                 from written_down as records
                 inner join level_persons as persons using (identifier)
                 {_consented("records", at="changed_at")}
+                group by all
+            ),
+            worded as (
+                select
+                    person_id, identifier, coalesce(family_of(surname), family_of(full_name)) as surname,
+                    area_of(postcode, city) as area, {_street_words("street")} as words,
+                    changed_at, first_available_at
+                from wordings
             )
         select
             person_id, identifier, surname, area,
@@ -468,19 +474,17 @@ def _home_records(contract: TableContract) -> str | None:
             told.setdefault(column.profile, []).append(f"kept.{column.name}")
     means = {name: f"coalesce({', '.join(columns)})" for name, columns in told.items()}
     owners = [f"told.{column.name}" for kind in _OWNERS for column in contract.columns if column.identifier == kind]
-    surnames = [f"family_of({means[name]})" for name in ("surname", "full_name") if name in means]
-    areas = [means.get(name, "null") for name in ("postcode", "city")]
-    if not owners or not surnames or "street" not in means or areas == ["null", "null"]:
-        return None
-    street = (
-        f"concat_ws(' ', {means['house_number']}, {means['street']})" if "house_number" in means else means["street"]
+    surname, full_name, number, street, postcode, city = (
+        means.get(name, "null") for name in ("surname", "full_name", "house_number", "street", "postcode", "city")
     )
+    if not owners or surname == full_name or street == "null" or postcode == city:
+        return None
     return f"""
         select
-            {_owner(owners)}, coalesce({", ".join(surnames)}), {street}, area_of({", ".join(areas)}),
+            {_owner(owners)}, {surname}, {full_name}, concat_ws(' ', {number}, {street}), {postcode}, {city},
             {_is_granted(contract)}, coalesce(told._occurred_at, told.available_at), told.available_at
         {_kept(contract)}
-        where {means["street"]} is not null and told.available_at <= getvariable('as_of')
+        where {street} is not null and told.available_at <= getvariable('as_of')
     """
 
 
@@ -557,13 +561,12 @@ def _find_accounts(connection: duckdb.DuckDBPyConnection, contracts: list[TableC
         )
         group by all;
     """)
-    connection.execute(_FREE_MAIL)
     address = normalised("email", "address")
     made = token("email", namespace=None, value=address, blocked_pattern=blocked_patterns().get("email"))
-    connection.execute(_MAILBOXES.format(token=made))
+    connection.execute(_MAILBOXES.format(token=made, is_company=_is_company("domain")))
     connection.execute(
         "create or replace temp table level_companies as select account, domain_token(domain) as domain, "
-        "first_available_at from level_companies where not is_free_mail(domain)"
+        f"first_available_at from level_companies where {_is_company('domain')}"
     )
     granted = sorted({f"'{contract.source}'" for contract in contracts if _is_granted(contract) == "true"})
     connection.execute(
@@ -578,6 +581,13 @@ def _find_accounts(connection: duckdb.DuckDBPyConnection, contracts: list[TableC
     connection.register("accounts_of", accounts)
     connection.execute(_ACCOUNTS)
     connection.unregister("accounts_of")
+
+
+def _is_company(domain: str) -> str:
+    """SQL that tells whether a domain, and what it lies below, is nobody's free mail."""
+    labels = f"string_split({domain}, '.')"
+    names = [domain, *(f"array_to_string({labels}[-{count}:], '.')" for count in (2, 3))]
+    return " and ".join(f"{name} not in (select domain from staging.free_mail_domains)" for name in names)
 
 
 def _company_records(contract: TableContract) -> str | None:
