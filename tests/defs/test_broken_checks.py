@@ -66,6 +66,10 @@ SPECIAL = {
         insert into identity.identifiers (identifier, identifier_type, person_id)
         values ('one', 'email', 'p3'), ('other', 'email', 'p3')
     """,
+    "assert_person_has_one_household": """
+        insert into identity.households (household_id, person_id, identifier)
+        values ('h1', 'p4', 'i1'), ('h2', 'p4', 'i2')
+    """,
     "not_in_predictions_segments": "insert into predictions.segments (segment) values ('all')",
     "one_champion_per_model": """
         insert into predictions.model_versions (model, is_champion) values ('m', true), ('m', true)
