@@ -4,7 +4,7 @@ import dagster as dg
 
 from dagster_project.defs.checks import audit_asset
 from dagster_project.defs.expectations import landed_checks, published_checks
-from dagster_project.defs.identity import persons
+from dagster_project.defs.identity import persons, probabilistic_links
 from dagster_project.defs.jobs import land_only, nightly, nightly_schedule, retrain
 from dagster_project.defs.landing import CONTRACTS, landing_assets
 from dagster_project.defs.night import Warehouse
@@ -17,6 +17,7 @@ from dagster_project.defs.transform import MANIFEST, published_tables, staging_a
 _built = [
     *landing_assets,
     staging_and_links,
+    probabilistic_links,
     persons,
     message_signals,
     timeline_and_journeys,

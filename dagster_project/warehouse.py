@@ -166,6 +166,24 @@ def rewrite(settings: Settings, path: Path) -> None:
 
 
 @contextmanager
+def open_scratch(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a database in memory for work whose tables must never reach a file, on one thread so that sums repeat.
+
+    What does not fit spills to the folder of temporary files, which nobody else may read, and is gone with it.
+    """
+    folder = settings.data / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    connection = _connect(":memory:")
+    try:
+        _configure(connection, settings)
+        connection.execute("set threads = 1")
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
 def open_database(path: Path, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a DuckDB file other than the warehouse, such as a published version.
 

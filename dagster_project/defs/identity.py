@@ -1,5 +1,6 @@
 """Identity: persons from links, resolved in Python."""
 
+import time
 from collections.abc import Iterator
 
 import dagster as dg
@@ -8,12 +9,15 @@ from dagster_project.defs.landing import CONTRACTS
 from dagster_project.defs.night import POOL, Warehouse
 from dagster_project.identity.audit import audit_bridges
 from dagster_project.identity.levels import update_levels
+from dagster_project.identity.probabilistic import Thresholds, link, said_before, write_links
+from dagster_project.identity.profiles import fingerprint, read_profiles
 from dagster_project.identity.update import update_identity
 from dagster_project.landing.landing import open_landing
-from dagster_project.warehouse import open_warehouse
+from dagster_project.warehouse import open_scratch, open_warehouse
 
 _EVIDENCE = [
     ["identity", "links"],
+    ["identity", "probabilistic_links"],
     ["identity", "identifier_sightings"],
     ["identity", "observations"],
     ["staging", "identifier_rules"],
@@ -38,6 +42,56 @@ _TABLES = {
     ("ops", "affected_components"): "One component whose persons changed since the last completed run: what the "
     "timeline and the journeys must rebuild.",
 }
+
+
+@dg.asset(
+    key=["identity", "probabilistic_links"],
+    group_name="identity",
+    deps=[["staging", "profiles"], ["staging", "consents"], ["staging", "identifier_rules"]],
+    description="One pair of identifiers that no row has together, whose profiles in the vault tell of one person by "
+    "name, home and birth date. Persons are resolved from it after everything that rows say; no rows without profiles.",
+    kinds={"python", "duckdb"},
+    pool=POOL,
+)
+def probabilistic_links(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+    """Compare the profiles of the vault, unless they are those of the last time."""
+    started = time.perf_counter()
+    night, thresholds = warehouse.night, Thresholds.of_project()
+    with open_warehouse(warehouse.settings, with_vault=True) as connection:
+        profiles = read_profiles(connection, contracts=CONTRACTS, as_of=night.as_of)
+        digest = fingerprint(connection, profiles)
+        sentence = said_before(connection, profiles=digest, thresholds=thresholds)
+    is_compared = sentence is None
+    if is_compared:
+        with open_scratch(warehouse.settings) as scratch:
+            found = link(profiles, thresholds=thresholds, connection=scratch)
+        with open_warehouse(warehouse.settings) as connection:
+            write_links(connection, found, profiles=digest, thresholds=thresholds)
+        sentence = found.sentence
+        context.log.info(sentence)
+        for row in found.weights.to_pylist():
+            context.log.info(f"{row['comparison']}: {row['level']}: {row['match_weight']:+.1f} bits")
+    from dagster_project.publishing.pictures import as_markdown, draw_match_weights
+
+    with open_warehouse(warehouse.settings, read_only=True) as connection:
+        tiers = connection.execute(
+            "select coalesce(sum(cast(tier = 'strong' as int)), 0), coalesce(sum(cast(tier = 'probable' as int)), 0) "
+            "from identity.probabilistic_links"
+        ).fetchall()
+        picture = as_markdown(
+            draw_match_weights(connection), alt="What agreement and disagreement of two profiles count for, in bits"
+        )
+    return dg.MaterializeResult(
+        metadata={
+            "rows": sum(tiers[0]),
+            "strong": tiers[0][0],
+            "probable": tiers[0][1],
+            "outcome": sentence or "",
+            "build": "compared now" if is_compared else "the profiles are those of the last time",
+            "match_weights": dg.MetadataValue.md(picture),
+            "seconds": round(time.perf_counter() - started, 2),
+        }
+    )
 
 
 @dg.multi_asset(

@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 import yaml
 
 from dagster_project.errors import ThroughlineError
+from dagster_project.failpoints import failpoint
 from dagster_project.settings import DBT_DIR
 
 if TYPE_CHECKING:
@@ -81,6 +83,21 @@ WEIGHT_SCHEMA = pa.schema(
         ("match_weight", pa.float64()),
     ]
 )
+
+_TABLES = """
+create schema if not exists identity;
+create schema if not exists ops;
+create table if not exists identity.probabilistic_links (
+    identifier_a varchar, identifier_b varchar, source varchar, link_kind varchar, confidence double,
+    first_occurred_at timestamp, last_occurred_at timestamp, first_available_at timestamp, seen_count bigint,
+    match_weight double, tier varchar
+);
+create table if not exists ops.match_weights (
+    comparison varchar, level_order bigint, level varchar, m_probability double, u_probability double,
+    match_weight double
+);
+create table if not exists ops.linked_profiles (method varchar, profiles varchar, sentence varchar);
+"""
 
 # Pairs that agree on one of these are compared. Many narrow ones: on FEBRL three broad ones alone cost 3 % of F1.
 _BLOCKS: tuple[tuple[str, ...], ...] = (
@@ -240,6 +257,58 @@ def link(profiles: pa.Table, *, thresholds: Thresholds, connection: duckdb.DuckD
         "links between identifiers that no row has together."
         + (f" Not compared for being too common: who agrees on {', '.join(left_out)}." if left_out else ""),
     )
+
+
+def said_before(connection: duckdb.DuckDBPyConnection, *, profiles: str, thresholds: Thresholds) -> str | None:
+    """Return what was said when these very profiles were linked last; None if others were, or in another way.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On the warehouse, for writing: its tables are made.
+    profiles : str
+        Their digest.
+    thresholds : Thresholds
+    """
+    connection.execute(_TABLES)
+    found = connection.execute(
+        "select sentence from ops.linked_profiles where method = ? and profiles = ?", [_method(thresholds), profiles]
+    ).fetchall()
+    return str(found[0][0]) if found else None
+
+
+def write_links(
+    connection: duckdb.DuckDBPyConnection, found: Probabilistic, *, profiles: str, thresholds: Thresholds
+) -> None:
+    """Replace ``identity.probabilistic_links`` and what the model weighs, all or nothing."""
+    connection.register("links_found", found.links)
+    connection.register("weights_found", found.weights)
+    connection.execute("begin")
+    try:
+        for table, rows in (("identity.probabilistic_links", "links_found"), ("ops.match_weights", "weights_found")):
+            connection.execute(f"delete from {table}")
+            connection.execute(f"insert into {table} by name select * from {rows}")
+        connection.execute("delete from ops.linked_profiles")
+        connection.execute(
+            "insert into ops.linked_profiles values (?, ?, ?)", [_method(thresholds), profiles, found.sentence]
+        )
+        failpoint("identity.before_probabilistic_commit")
+        connection.execute("commit")
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    finally:
+        connection.unregister("links_found")
+        connection.unregister("weights_found")
+
+
+def _method(thresholds: Thresholds) -> str:
+    """What decides the links besides the profiles."""
+    try:
+        installed = version("splink")
+    except PackageNotFoundError:
+        installed = "no splink"
+    return f"{METHOD}|{installed}|{thresholds.strong}|{thresholds.probable}"
 
 
 # One spelling for what people spell in many ways. A profile says something if it has a name and one thing more.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -144,12 +143,15 @@ def read_profiles(
     return found.cast(PROFILE_SCHEMA)
 
 
-def fingerprint(profiles: pa.Table, *, method: str) -> str:
-    """Digest of profiles and of the method that links them: the same digest, the same links."""
-    digest = hashlib.sha256(method.encode())
-    for row in profiles.to_pylist():
-        digest.update(repr(sorted(row.items())).encode())
-    return digest.hexdigest()
+def fingerprint(connection: duckdb.DuckDBPyConnection, profiles: pa.Table) -> str:
+    """Digest of profiles in any order: the same digest, the same profiles."""
+    connection.register("profiles_read", profiles)
+    [(digest,)] = connection.execute(
+        "select md5(string_agg(line, '' order by line)) from "
+        "(select md5(cast(profiles_read as varchar)) as line from profiles_read)"
+    ).fetchall()
+    connection.unregister("profiles_read")
+    return str(digest)
 
 
 def _fields(contract: TableContract) -> str:

@@ -20,7 +20,7 @@ ACCENT, QUIET, ALARM = "#0072B2", "#999999", "#D55E00"
 WEEKS_SHOWN = 26
 SEGMENT_WEEKS_SHOWN = 13
 PROBLEMS_SHOWN = 40
-WIDTH_INCHES, ROW_INCHES, ARRIVAL_INCHES, CELL_INCHES, SEGMENT_INCHES = 8.0, 2.2, 0.75, 0.7, 0.6
+WIDTH_INCHES, ROW_INCHES, ARRIVAL_INCHES, CELL_INCHES, SEGMENT_INCHES, WEIGHT_INCHES = 8.0, 2.2, 0.75, 0.7, 0.6, 0.24
 
 _NO_SEGMENTS = "There are no segments yet."
 
@@ -107,6 +107,11 @@ _SURVIVORSHIP = """
     where conversion.measure = 'conversion_rate'
     order by conversion.subject, conversion.bucket_order
 """
+_WEIGHTS = """
+    select comparison, level, match_weight from ops.match_weights
+    order by comparison, level_order
+"""
+_NO_WEIGHTS = "No profiles were compared."
 
 
 def draw_funnels(connection: duckdb.DuckDBPyConnection) -> bytes:
@@ -319,6 +324,41 @@ def draw_calibration(connection: duckdb.DuckDBPyConnection) -> bytes:
         axis.set_xlabel("foretold chance, tenths of the rows held out", fontsize=8)
         axis.set_ylabel("happened", fontsize=8)
         _title(axis, told)
+    return _png(figure)
+
+
+def draw_match_weights(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Draw what each agreement and disagreement of two profiles counts for.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``ops.match_weights``.
+
+    Returns
+    -------
+    bytes
+        A PNG: one bar per level of a comparison, in bits; each bit doubles the odds that two profiles are one person's.
+    """
+    rows = connection.execute(_WEIGHTS).fetchall()
+    figure, [axis] = _figure(min(len(rows), 1), height=1.0 + WEIGHT_INCHES * max(len(rows), 1), nothing=_NO_WEIGHTS)
+    figure.subplots_adjust(left=0.42)
+    for position, (_, _, weight) in enumerate(rows):
+        axis.barh(position, weight, color=ACCENT if weight > 0 else ALARM, height=0.6)
+        side = "left" if weight > 0 else "right"
+        axis.annotate(f" {weight:+.1f} ", (weight, position), ha=side, va="center", fontsize=8)
+    if rows:
+        axis.set_yticks(range(len(rows)), [f"{name.replace('_', ' ')}: {level}" for name, level, _ in rows], fontsize=8)
+        axis.axvline(0, color=QUIET, linewidth=1)
+        axis.invert_yaxis()
+        axis.margins(x=0.12)
+        axis.set_xticks([])
+        axis.spines["bottom"].set_visible(False)
+        name, level, weight = max(rows, key=lambda row: row[2])
+        _title(
+            axis,
+            f"“{name.replace('_', ' ')}: {level}” speaks most for one person: odds × {2**weight:,.0f}",
+        )
     return _png(figure)
 
 
