@@ -498,9 +498,11 @@ def _text(column: str) -> CustomComparison:
         output_column_name=column,
         comparison_levels=[
             levels.NullLevel(column),
-            levels.ExactMatchLevel(column, term_frequency_adjustments=True).configure(m_probability=0.85),
-            levels.JaroWinklerLevel(column, 0.92).configure(m_probability=0.07),
-            levels.JaroWinklerLevel(column, _SIMILAR).configure(m_probability=0.03),
+            levels.ExactMatchLevel(column, term_frequency_adjustments=True).configure(
+                m_probability=0.85, label_for_charts="the same"
+            ),
+            levels.JaroWinklerLevel(column, 0.92).configure(m_probability=0.07, label_for_charts="nearly the same"),
+            levels.JaroWinklerLevel(column, _SIMILAR).configure(m_probability=0.03, label_for_charts="alike"),
             _other(),
         ],
     )
@@ -515,8 +517,8 @@ def _code(column: str) -> CustomComparison:
         output_column_name=column,
         comparison_levels=[
             levels.NullLevel(column),
-            levels.ExactMatchLevel(column).configure(m_probability=0.9),
-            levels.DamerauLevenshteinLevel(column, 1).configure(m_probability=0.05),
+            levels.ExactMatchLevel(column).configure(m_probability=0.9, label_for_charts="the same"),
+            levels.DamerauLevenshteinLevel(column, 1).configure(m_probability=0.05, label_for_charts="one key off"),
             _other(),
         ],
     )
@@ -530,7 +532,7 @@ def _other() -> ComparisonLevelCreator:
     """
     import splink.comparison_level_library as levels
 
-    return levels.ElseLevel().configure(m_probability=_OTHER_RATE, fix_m_probability=True)
+    return levels.ElseLevel().configure(m_probability=_OTHER_RATE, fix_m_probability=True, label_for_charts="another")
 
 
 _SAME = {

@@ -342,11 +342,11 @@ def draw_match_weights(connection: duckdb.DuckDBPyConnection) -> bytes:
     """
     rows = connection.execute(_WEIGHTS).fetchall()
     figure, [axis] = _figure(min(len(rows), 1), height=1.0 + WEIGHT_INCHES * max(len(rows), 1), nothing=_NO_WEIGHTS)
-    figure.subplots_adjust(left=0.42)
+    figure.subplots_adjust(left=0.25)
     for position, (_, _, weight) in enumerate(rows):
         axis.barh(position, weight, color=ACCENT if weight > 0 else ALARM, height=0.6)
         side = "left" if weight > 0 else "right"
-        axis.annotate(f" {weight:+.1f} ", (weight, position), ha=side, va="center", fontsize=8)
+        axis.annotate(f" {weight:+.1f} bits ", (weight, position), ha=side, va="center", fontsize=8)
     if rows:
         axis.set_yticks(range(len(rows)), [f"{name.replace('_', ' ')}: {level}" for name, level, _ in rows], fontsize=8)
         axis.axvline(0, color=QUIET, linewidth=1)
@@ -355,10 +355,10 @@ def draw_match_weights(connection: duckdb.DuckDBPyConnection) -> bytes:
         axis.set_xticks([])
         axis.spines["bottom"].set_visible(False)
         name, level, weight = max(rows, key=lambda row: row[2])
-        _title(
-            axis,
-            f"“{name.replace('_', ' ')}: {level}” speaks most for one person: odds × {2**weight:,.0f}",
+        sentence = (
+            f"“{name.replace('_', ' ')}: {level}” tells most: it multiplies the odds of one person by {2**weight:,.0f}"
         )
+        figure.suptitle(sentence, x=0.02, ha="left", fontsize=9, fontweight="bold")
     return _png(figure)
 
 
