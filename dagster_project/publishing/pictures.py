@@ -355,10 +355,7 @@ def draw_match_weights(connection: duckdb.DuckDBPyConnection) -> bytes:
         axis.set_xticks([])
         axis.spines["bottom"].set_visible(False)
         name, level, weight = max(rows, key=lambda row: row[2])
-        sentence = (
-            f"“{name.replace('_', ' ')}: {level}” tells most: it multiplies the odds of one person by {2**weight:,.0f}"
-        )
-        figure.suptitle(sentence, x=0.02, ha="left", fontsize=9, fontweight="bold")
+        _title(axis, f"“{name.replace('_', ' ')}: {level}” tells most: odds of one person × {2**weight:,.0f}")
     return _png(figure)
 
 

@@ -116,7 +116,8 @@ def test_lineage_leads_from_raw_to_current() -> None:
 
 def test_staging_runs_before_persons_and_persons_before_the_timeline() -> None:
     order = [node.name for node in defs.resolve_job_def("nightly").nodes_in_topological_order]
-    assert order.index("staging_and_links") < order.index("persons") < order.index("timeline_and_journeys")
+    assert order.index("staging_and_links") < order.index("identity__probabilistic_links") < order.index("persons")
+    assert order.index("persons") < order.index("timeline_and_journeys")
     assert order.index("timeline__message_signals") < order.index("timeline_and_journeys")
     ends = ["published_tables", "published_rows"]
     ends += [f"published__{name}" for name in ("audit", "current", "postgres", "erasures")]

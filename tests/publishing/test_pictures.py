@@ -16,6 +16,7 @@ from dagster_project.publishing.pictures import (
     draw_funnels,
     draw_health,
     draw_health_by_segment,
+    draw_match_weights,
     draw_person_sizes,
     draw_segments,
     list_problems,
@@ -278,3 +279,25 @@ def test_the_survivorship_report_sets_the_identities_side_by_side(connection: du
     ]
     connection.execute("delete from published.identity_quality")
     assert list_survivorship(connection) == "No journey has been watched for its whole window yet."
+
+
+def test_match_weights_say_in_bits_what_tells_most(
+    connection: duckdb.DuckDBPyConnection, said: list[str], titles: list[str]
+) -> None:
+    """Ten bits are a factor of 1,024; without a model the picture says so."""
+    connection.execute("create schema ops")
+    connection.execute(
+        """
+        create table ops.match_weights as
+        from (values
+            ('given_name', 2, 'another', 0.05, 0.8, -4.0), ('given_name', 1, 'the same', 0.9, 0.1, 3.17),
+            ('birth_date', 1, 'the same', 0.9, 0.0009, 10.0)
+        ) as weights(comparison, level_order, level, m_probability, u_probability, match_weight)
+        """
+    )
+    assert draw_match_weights(connection).startswith(PNG)
+    assert [one.strip() for one in said] == ["+10.0 bits", "+3.2 bits", "-4.0 bits"]
+    assert titles == ["“birth date: the same” tells most: odds of one person × 1,024"]
+    connection.execute("delete from ops.match_weights")
+    assert draw_match_weights(connection).startswith(PNG)
+    assert said[-1] == "No profiles were compared."
