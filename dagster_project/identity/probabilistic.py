@@ -444,7 +444,10 @@ def _trained(
         )
     except ValueError:  # nearly every pair is one person's: more of them agree than leaves room for those that do not
         return None
-    linker.training.estimate_u_using_random_sampling(max_pairs=_RANDOM_PAIRS, seed=_SEED)
+    # All of the sample: where it stops early depends on the order of profiles, and rates move from night to night.
+    linker.training.estimate_u_using_random_sampling(
+        max_pairs=_RANDOM_PAIRS, seed=_SEED, min_count_per_level=None, num_chunks=1
+    )
     for block in training:
         try:
             linker.training.estimate_parameters_using_expectation_maximisation(block_on(*block))
