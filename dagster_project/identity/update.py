@@ -56,79 +56,80 @@ create table if not exists identity.changes (
     identifiers varchar[], reason varchar, component_id varchar
 );
 create table if not exists identity.resolved_links (
-    identifier_a varchar, identifier_b varchar, link_kind varchar, confidence double, first_available_at timestamp,
-    note varchar
+    identifier_a varchar, identifier_b varchar, link_kind varchar, fingerprint ubigint
 );
-alter table identity.resolved_links add column if not exists note varchar;
+alter table identity.resolved_links add column if not exists fingerprint ubigint;
 create table if not exists identity.resolved_with (method varchar);
 create table if not exists ops.affected_components (component_id varchar);
 """
 
-# One row per pair and kind, whatever the number of sources that saw it. Links of identifiers that never identify
-# (accounts) connect nothing; left in, they would reach out of the components that are resolved again. What somebody
-# decided, and what is probable, counts once both identifiers were seen.
+# What counts by now. What somebody decided, and what is probable, counts once both identifiers were seen.
 _EVIDENCE = """
-create or replace temp table person_types as
-select identifier_type from staging.identifier_rules where is_person_identifier;
-create or replace temp table sightings as
-select identifier, first_available_at, coalesce(first_occurred_at, first_available_at) as first_occurred_at
+set variable person_types = (
+    select list(identifier_type) from staging.identifier_rules where is_person_identifier
+);
+create or replace temp view sightings as
+select
+    identifier, first_available_at, coalesce(first_occurred_at, first_available_at) as first_occurred_at,
+    hash(identifier, first_available_at, coalesce(first_occurred_at, first_available_at)) as fingerprint
 from identity.identifier_sightings
 where first_available_at <= getvariable('as_of');
-create or replace temp table evidence_links as
+create or replace temp table decided_or_probable as {decided_or_probable};
+create or replace temp table named as
+select identifier from sightings
+where identifier in (
+    select identifier_a from decided_or_probable union all select identifier_b from decided_or_probable
+);
+create or replace temp view given_links as
 select
-    identifier_a, identifier_b, link_kind, max(confidence) as confidence,
-    min(first_available_at) as first_available_at, cast(null as varchar) as note
-from identity.links
-where
-    first_available_at <= getvariable('as_of')
-    and (
-        link_kind = 'order'
-        or split_part(identifier_a, ':', 1) in (from person_types)
-        and split_part(identifier_b, ':', 1) in (from person_types)
-    )
-group by all
-union all
+    *, hash(identifier_a, identifier_b, link_kind, confidence, first_available_at, source, note) as fingerprint
+from (
+    select identifier_a, identifier_b, link_kind, confidence, first_available_at, source, null as note
+    from identity.links
+    where first_available_at <= getvariable('as_of')
+    union all
+    select identifier_a, identifier_b, link_kind, confidence, first_available_at, source, note
+    from decided_or_probable
+    where
+        first_available_at <= getvariable('as_of')
+        and identifier_a in (from named)
+        and identifier_b in (from named)
+);
+-- Sums tell most nights apart from a quiet one; only where they differ the rows are compared, by a number of each.
+create or replace temp table sums as
 select
-    identifier_a, identifier_b, link_kind, max(confidence) as confidence,
-    min(first_available_at) as first_available_at, max(note) as note
-from {decided_or_probable}
-where
-    first_available_at <= getvariable('as_of')
-    and identifier_a in (select identifier from sightings)
-    and identifier_b in (select identifier from sightings)
-    and split_part(identifier_a, ':', 1) in (from person_types)
-    and split_part(identifier_b, ':', 1) in (from person_types)
-group by identifier_a, identifier_b, link_kind;
--- Two sums tell most nights apart from a quiet one; only where they differ the rows are compared.
-create or replace temp table news as
-select
-    (select (count(*), sum(hash(identifier_a, identifier_b, link_kind, confidence, first_available_at, note)))
-     from evidence_links)
-    is distinct from
-    (select (count(*), sum(hash(identifier_a, identifier_b, link_kind, confidence, first_available_at, note)))
-     from identity.resolved_links) as of_links,
-    (select (count(*), sum(hash(identifier, first_available_at, first_occurred_at))) from sightings)
-    is distinct from
-    (select (count(*), sum(hash(identifier, first_available_at, first_occurred_at))) from identity.identifiers)
-        as of_sightings;
-create or replace temp table new_links as
-select * from evidence_links where (select of_links from news)
-except select {link_columns} from identity.resolved_links where (select of_links from news);
-create or replace temp table gone_links as
-select {link_columns} from identity.resolved_links where (select of_links from news)
-except select * from evidence_links where (select of_links from news);
-create or replace temp table new_sightings as
-select * from sightings where (select of_sightings from news)
-except select {sighting_columns} from identity.identifiers where (select of_sightings from news);
-create or replace temp table gone_sightings as
-select {sighting_columns} from identity.identifiers where (select of_sightings from news)
-except select * from sightings where (select of_sightings from news);
+    (select coalesce(sum(fingerprint), 0) from given_links) as of_links,
+    (select coalesce(sum(fingerprint), 0) from identity.resolved_links) as of_links_before,
+    (select coalesce(sum(fingerprint), 0) from sightings) as of_sightings,
+    (select coalesce(sum(hash(identifier, first_available_at, first_occurred_at)), 0) from identity.identifiers)
+        as of_sightings_before;
+create or replace temp table new_links (identifier_a varchar, identifier_b varchar, fingerprint ubigint);
+create or replace temp table gone_links (identifier_a varchar, identifier_b varchar);
+create or replace temp table changed_sightings (identifier varchar);
 """
-_LINK_COLUMNS = ", ".join(EVIDENCE_COLUMNS)
-_SIGHTING_COLUMNS = "identifier, first_available_at, first_occurred_at"
+
+_NEW_LINKS = """
+insert into new_links
+select identifier_a, identifier_b, fingerprint from given_links anti join identity.resolved_links using (fingerprint)
+"""
+
+_GONE_LINKS = """
+insert into gone_links
+select identifier_a, identifier_b from identity.resolved_links anti join given_links using (fingerprint)
+"""
+
+_CHANGED_SIGHTINGS = """
+create or replace temp table known_sightings as
+select identifier, hash(identifier, first_available_at, first_occurred_at) as fingerprint from identity.identifiers;
+insert into changed_sightings
+select identifier from sightings anti join known_sightings using (fingerprint)
+union
+select identifier from known_sightings anti join sightings using (fingerprint);
+drop table known_sightings;
+"""
 
 _PROBABILISTIC = """
-select identifier_a, identifier_b, link_kind, confidence, first_available_at, tier as note
+select identifier_a, identifier_b, link_kind, confidence, first_available_at, source, tier as note
 from identity.probabilistic_links
 """
 
@@ -137,34 +138,48 @@ _TOUCHED = """
 create or replace temp table changed_identifiers as
 select identifier_a as identifier from new_links union select identifier_b from new_links
 union select identifier_a from gone_links union select identifier_b from gone_links
-union select identifier from new_sightings union select identifier from gone_sightings;
+union from changed_sightings;
+create or replace temp table components_before as
+select distinct component_id from identity.identifiers where identifier in (from changed_identifiers);
+create or replace temp table identifiers_before as
+select rowid as place, * from identity.identifiers where component_id in (from components_before);
 create or replace temp table touched as
-select identifier from changed_identifiers
-union
-select identifier from identity.identifiers
-where component_id in (
-    select component_id from identity.identifiers semi join changed_identifiers using (identifier)
-);
+select identifier from changed_identifiers union select identifier from identifiers_before;
 """
 
 _ALL_TOUCHED = """
+create or replace temp table components_before as select distinct component_id from identity.identifiers;
+create or replace temp table identifiers_before as select rowid as place, * from identity.identifiers;
 create or replace temp table touched as
-select identifier from sightings union select identifier from identity.identifiers;
+select identifier from sightings union select identifier from identifiers_before;
+"""
+
+# One row per pair and kind, whatever the number of sources that saw it. Links of identifiers that never identify
+# (accounts) connect nothing; left in, they would reach out of the components that are resolved again.
+_TOUCHED_EVIDENCE = """
+create or replace temp table touched_links as select * from given_links where identifier_a in (from touched);
+create or replace temp view touched_evidence as
+select
+    identifier_a, identifier_b, link_kind, max(confidence) as confidence,
+    min(first_available_at) as first_available_at, max(note) as note
+from touched_links
+where
+    link_kind = 'order'
+    or list_contains(getvariable('person_types'), split_part(identifier_a, ':', 1))
+    and list_contains(getvariable('person_types'), split_part(identifier_b, ':', 1))
+group by identifier_a, identifier_b, link_kind
 """
 
 _REPLACE = """
-create or replace temp table identifiers_before as
-select * from identity.identifiers semi join touched using (identifier);
 create or replace temp table persons_before as
 select distinct person_id from identifiers_before where person_id is not null;
-create or replace temp table components_before as select distinct component_id from identifiers_before;
 
-delete from identity.identifiers where identifier in (select identifier from touched);
+delete from identity.identifiers where rowid in (select place from identifiers_before);
 delete from identity.persons where person_id in (select person_id from persons_before);
-delete from identity.refused_links where identifier_a in (select identifier from touched);
-delete from identity.identifier_history where identifier in (select identifier from touched);
+delete from identity.refused_links where identifier_a in (from touched);
+delete from identity.identifier_history where identifier in (from touched);
 delete from identity.changes where component_id in (select component_id from components_before);
-delete from identity.resolved_links where identifier_a in (select identifier from touched);
+delete from identity.resolved_links where identifier_a in (from touched);
 
 insert into identity.identifiers by name select * from identifiers_after;
 insert into identity.persons by name select * from persons_after;
@@ -172,7 +187,7 @@ insert into identity.refused_links by name select * from refused_after;
 insert into identity.identifier_history by name select * from history_after;
 insert into identity.changes by name select * from changes_after;
 insert into identity.resolved_links by name
-select * from evidence_links where identifier_a in (select identifier from touched);
+select identifier_a, identifier_b, link_kind, fingerprint from touched_links;
 """
 
 _AFFECTED = """
@@ -193,21 +208,21 @@ except
 select component_id from ops.affected_components;
 """
 
+_TEMPORARY_VIEWS = ("touched_evidence", "given_links", "sightings")
 _TEMPORARY = (
-    "person_types",
     "overrides",
-    "evidence_links",
-    "sightings",
-    "news",
+    "decided_or_probable",
+    "named",
+    "sums",
     "new_links",
     "gone_links",
-    "new_sightings",
-    "gone_sightings",
+    "changed_sightings",
     "changed_identifiers",
-    "touched",
-    "identifiers_before",
-    "persons_before",
     "components_before",
+    "identifiers_before",
+    "touched",
+    "touched_links",
+    "persons_before",
     "changed_owners",
 )
 
@@ -221,7 +236,8 @@ class IdentityReport:
     is_full : bool
         Everything was resolved: a first run, or other rules than before.
     links, new_links, gone_links : int
-        Pairs of identifiers (by kind) in all, since the last update, and no longer there.
+        Links that count (by pair, kind and source) in all, new or otherwise than at the last update, and then there
+        but no longer so.
     identifiers, persons, refused_links, shared_devices : int
         What is known now.
     resolved_identifiers : int
@@ -280,9 +296,10 @@ def update_identity(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, t
     resolved = _count(connection, "touched")
     changes: dict[str, int] = {}
     if is_full or resolved:
+        connection.execute(_TOUCHED_EVIDENCE)
         evidence = encode(
-            _arrow(connection, "select * from evidence_links semi join touched on identifier_a = touched.identifier"),
-            sightings=_arrow(connection, "select * from sightings semi join touched using (identifier)"),
+            _arrow(connection, "select * from touched_evidence"),
+            sightings=_arrow(connection, "select * from sightings where identifier in (from touched)"),
             rules=rules,
         )
         failpoint("identity.before_write")
@@ -292,7 +309,7 @@ def update_identity(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, t
         changes = {row["values"]: row["counts"] for row in history.changes["kind"].value_counts().to_pylist()}
     report = IdentityReport(
         is_full=is_full,
-        links=_count(connection, "evidence_links"),
+        links=_count(connection, "identity.resolved_links"),
         new_links=_count(connection, "new_links"),
         gone_links=_count(connection, "gone_links"),
         identifiers=_count(connection, "identity.identifiers"),
@@ -305,8 +322,9 @@ def update_identity(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, t
         largest_person=_single(connection, "select coalesce(max(identifier_count), 0) from identity.persons"),
         told=_told(connection),
     )
-    for table in _TEMPORARY:
-        connection.execute(f"drop table if exists temp.{table}")
+    for kind, names in (("view", _TEMPORARY_VIEWS), ("table", _TEMPORARY)):
+        for name in names:
+            connection.execute(f"drop {kind} if exists temp.{name}")
     return report
 
 
@@ -328,21 +346,27 @@ def _gather_evidence(connection: duckdb.DuckDBPyConnection, *, timezone: str) ->
     )
     connection.register("given_overrides", table)
     try:
-        connection.execute("create or replace temp table overrides as from given_overrides")
+        connection.execute("create or replace temp table overrides as select distinct * from given_overrides")
     finally:
         connection.unregister("given_overrides")
     is_probabilistic = _count(
         connection,
         "duckdb_tables() where schema_name = 'identity' and table_name = 'probabilistic_links' and not temporary",
     )
-    more = f"select {_LINK_COLUMNS} from overrides where identifier_a <> identifier_b"
+    more = (
+        f"select {', '.join(EVIDENCE_COLUMNS)}, 'override' as source from overrides where identifier_a <> identifier_b"
+    )
     if is_probabilistic:
         more = f"{more} union all {_PROBABILISTIC}"
-    connection.execute(
-        _EVIDENCE.format(
-            decided_or_probable=f"({more})", link_columns=_LINK_COLUMNS, sighting_columns=_SIGHTING_COLUMNS
-        )
-    )
+    connection.execute(_EVIDENCE.format(decided_or_probable=more))
+    ((links, links_before, sightings, sightings_before),) = connection.execute("from sums").fetchall()
+    if links != links_before:
+        connection.execute(_NEW_LINKS)
+        ((new,),) = connection.execute("select coalesce(sum(fingerprint), 0) from new_links").fetchall()
+        if links - new != links_before:
+            connection.execute(_GONE_LINKS)
+    if sightings != sightings_before:
+        connection.execute(_CHANGED_SIGHTINGS)
 
 
 def _told(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -350,21 +374,19 @@ def _told(connection: duckdb.DuckDBPyConnection) -> list[str]:
     unruled = _column(
         connection,
         "select distinct identifier_type from identity.identifiers "
-        "where identifier_type <> 'order' and identifier_type not in "
+        "where person_id is null and identifier_type <> 'order' and identifier_type not in "
         "(select identifier_type from staging.identifier_rules) order by all",
     )
     counted = "overrides where first_available_at <= getvariable('as_of')"
-    known = "select identifier from identity.identifiers"
+    given = f"select identifier_a as identifier from {counted} union select identifier_b from {counted}"
+    known = f"select identifier, person_id from identity.identifiers where identifier in ({given})"
     waiting = _column(
-        connection,
-        f"select identifier_a from {counted} and identifier_a not in ({known}) "
-        f"union select identifier_b from {counted} and identifier_b not in ({known}) order by all",
+        connection, f"select identifier from ({given}) anti join ({known}) using (identifier) order by all"
     )
     void = _column(
         connection,
         f"select identifier_a from {counted} and identifier_a = identifier_b union "
-        f"select identifier from identity.identifiers where person_id is null and identifier in "
-        f"(select identifier_a from {counted} union all select identifier_b from {counted}) order by all",
+        f"select identifier from ({known}) where person_id is null order by all",
     )
     refused = _column(
         connection,

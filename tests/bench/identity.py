@@ -50,6 +50,7 @@ def people(count: int, *, seed: int = 1) -> tuple[pa.Table, pa.Table]:
             "link_kind": pa.repeat("deterministic", len(a)),
             "confidence": pa.repeat(1.0, len(a)),
             "first_available_at": pa.array(at, pa.timestamp("us")),
+            "note": pa.nulls(len(a), pa.string()),
         }
     ).take(draw.permutation(len(a)))
     seen = pa.concat_tables(
@@ -61,7 +62,7 @@ def people(count: int, *, seed: int = 1) -> tuple[pa.Table, pa.Table]:
     sightings = (
         seen.group_by("identifier").aggregate([("at", "min")]).rename_columns(["identifier", "first_available_at"])
     )
-    return links, sightings
+    return links, sightings.append_column("first_occurred_at", sightings["first_available_at"])
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
