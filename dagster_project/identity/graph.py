@@ -24,6 +24,8 @@ NO_CLASS = -1
 NO_CAUSE = NO_CLASS
 FOREVER = int(np.iinfo(np.int64).max)
 
+_FEW = 500
+
 
 @dataclass(frozen=True, kw_only=True)
 class Nodes:
@@ -131,14 +133,31 @@ def components(size: int, a: Codes, b: Codes) -> Codes:
     a, b : array of int
         Ends of the links.
     """
-    if not len(a):
-        return np.arange(size)
+    if len(a) <= _FEW:
+        return _few_components(size, a, b)
     links = coo_matrix((np.ones(len(a), dtype=np.int8), (a, b)), shape=(size, size))
     count, component = connected_components(links, directed=False)
     smallest = np.empty(count, dtype=np.int64)
     # Of repeated indices the last assignment stays: descending codes leave the smallest.
     smallest[component[::-1]] = np.arange(size - 1, -1, -1)
     label: Codes = smallest[component]
+    return label
+
+
+def _few_components(size: int, a: Codes, b: Codes) -> Codes:
+    """The same for few links, for which a sparse matrix takes longer to set up than to walk; days have few."""
+    parent: dict[int, int] = {}
+
+    def find(node: int) -> int:
+        while (above := parent.setdefault(node, node)) != node:
+            parent[node] = node = parent[above]
+        return node
+
+    for left, right in zip(a.tolist(), b.tolist(), strict=True):
+        left, right = find(left), find(right)
+        parent[max(left, right)] = min(left, right)
+    label = np.arange(size)
+    label[list(parent)] = [find(node) for node in parent]
     return label
 
 

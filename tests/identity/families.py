@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import duckdb
 import networkx
+import numpy as np
 import pyarrow as pa
 
 from dagster_project.identity.rules import IdentifierRule, IdentifierRules
@@ -190,6 +191,33 @@ def all_kinds(seed: int, *, observations: int = 40) -> tuple[list[Link], dict[st
     return [*links_of(observed), *random_probable(seed, first, count=seed % 5 * 6), *decided(decisions)], first
 
 
+def random_graph(seed: int, *, links: int, of_each: int) -> tuple[list[Link], dict[str, datetime]]:
+    """Links between identifiers drawn at random, over a month; some are decided or probable.
+
+    Somebody decided that the ends of some links are never one person, and so of some that are two links apart.
+    """
+    draw = np.random.default_rng(seed)
+    names = sorted(token(f"{kind}{n}") for kind in "ucepd" for n in range(of_each))
+    ends = draw.choice(len(names), size=(links * 21 // 20, 2))
+    pairs = sorted({(min(a, b), max(a, b)) for a, b in ends.tolist() if a != b})
+    pairs = [pairs[n] for n in draw.permutation(len(pairs))[:links].tolist()]
+    days = draw.integers(1, 30, size=(len(pairs), 2)).tolist()
+    found, neighbour = [], {}
+    for n, ((a, b), (day, decided_on)) in enumerate(zip(pairs, days, strict=True)):
+        kind, note = {
+            0: ("probabilistic", ("strong", "probable")[n // 100 % 2]),
+            1: ("manual", f"decision {n}"),
+        }.get(n % 100, ("deterministic", None))
+        found.append(Link(names[a], names[b], noon(day), kind, note))
+        apart = (a, b) if n % 200 == 2 else (neighbour.get(a, b), b) if n % 100 == 3 else (a, a)
+        if apart[0] != apart[1]:
+            one, other = sorted(names[end] for end in apart)
+            found.append(Link(one, other, datetime.combine(noon(decided_on), time.max), "never", f"decision {n}"))
+        neighbour[a], neighbour[b] = b, a
+    first = dict(zip(names, map(noon, draw.integers(1, 30, size=len(names)).tolist()), strict=True))
+    return found, first
+
+
 def links_table(links: Iterable[Link]) -> pa.Table:
     links = list(links)
     return pa.table(
@@ -363,11 +391,12 @@ def reference(links: Iterable[Link], first: Mapping[str, datetime], limits: Limi
         """Was what the device was seen with also seen with something of the device that is contested?"""
         return other not in contested and bool(contested & neighbours[device] & neighbours[other])
 
+    unshared = devices - pinned - shared
     links = [
         link
         for link in links
         if not any(
-            device in devices - pinned - shared and other not in devices and is_explained(device, other)
+            device in unshared and other not in devices and is_explained(device, other)
             for device, other in (link[:2], link[1::-1])
         )
     ]

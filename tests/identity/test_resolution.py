@@ -1,12 +1,13 @@
 """Resolution against networkx, against a slow reference, and against shuffling."""
 
 import hashlib
+from collections import Counter
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from dagster_project.identity.resolution import Resolution, resolve
+from dagster_project.identity.resolution import SHARED_DEVICE_REASON, Resolution, resolve
 from tests.identity.families import (
     LIMITS,
     NO_LIMITS,
@@ -21,6 +22,7 @@ from tests.identity.families import (
     noon,
     overrides,
     random_family,
+    random_graph,
     reference,
     rows,
     rules,
@@ -45,19 +47,51 @@ def solve(observed, limits=LIMITS) -> Resolution:
     )
 
 
-def test_resolve_without_limits_equals_networkx():
-    draw = np.random.default_rng(7)
-    names = [f"{kind}{n}" for kind in "ucepd" for n in range(6_000)]
-    ends = draw.choice(len(names), size=(20_000, 2))
-    links = [Link(*sorted((token(names[a]), token(names[b]))), noon(1 + int(a) % 30)) for a, b in ends if a != b]
-    first = dict.fromkeys(map(token, names), noon(1))
+def test_100_000_links_without_limits_equal_networkx():
+    links, first = random_graph(7, links=100_000, of_each=15_000)
+    links = [link._replace(kind="deterministic") for link in links if link.kind != "never"]
 
     resolution = resolve(links_table(links), sightings=sightings_table(first), rules=rules(NO_LIMITS))
 
     expected = set(connected(links, first).values())
+    # One component of most, and many small ones.
+    assert max(map(len, expected)) > 10_000 and len(expected) > 1_000
     assert set(groups(resolution).values()) == expected
     assert set(groups(resolution, "component_id").values()) == expected
     assert resolution.refused_links.num_rows == 0
+
+
+@pytest.mark.parametrize("of_each", [45_000, 12_000], ids=["components of hundreds", "one component of most"])
+def test_100_000_links_with_limits_windows_and_overrides_equal_the_slow_reference(of_each):
+    links, first = random_graph(8, links=100_000, of_each=of_each)
+    resolution = resolve(links_table(links), sightings=sightings_table(first), rules=rules(WINDOWS))
+    expected, shared, tiers = reference(links, first, WINDOWS)
+
+    assert groups(resolution) == expected
+    told = resolution.identifiers.to_pylist()
+    assert {row["identifier"] for row in told if row["is_shared_device"]} == shared
+    assert {row["identifier"]: row["link_tier"] for row in told if row["person_id"]} == tiers
+    # Every rule bites, many times.
+    reasons = Counter(reason.split(":")[0] for reason in resolution.refused_links["reason"].to_pylist())
+    assert all(
+        reasons[reason] > 100
+        for reason in (
+            SHARED_DEVICE_REASON,
+            "more than 1 user_id",
+            "more than 1 email within 3 days for one person",
+            "more than 1 phone for one person",
+            "an override says never",
+        )
+    ), reasons
+    assert min(map(list(tiers.values()).count, ("exact", "strong", "probable"))) > 50
+
+    draw = np.random.default_rng(1)
+    shuffled = resolve(
+        links_table(links[n] for n in draw.permutation(len(links))),
+        sightings=sightings_table(first),
+        rules=rules(WINDOWS),
+    )
+    assert shuffled == resolution
 
 
 @pytest.mark.parametrize("seed", range(60))

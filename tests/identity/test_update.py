@@ -12,6 +12,7 @@ from tests.identity.families import (
     WINDOWS,
     Limit,
     Link,
+    Override,
     decide,
     deliver,
     first_seen,
@@ -20,6 +21,7 @@ from tests.identity.families import (
     overrides,
     random_decisions,
     random_family,
+    random_graph,
     random_probable,
     rows,
     token,
@@ -90,6 +92,32 @@ def test_nights_with_overrides_and_probable_links_equal_one_full_build(seed):
         whole = warehouse(WINDOWS, decisions=given)
         night(whole, links, first)
         assert content(connection) == content(whole)
+
+
+def test_100_000_links_in_batches_equal_one_full_build():
+    links, first = random_graph(9, links=100_000, of_each=45_000)
+    cuts = [40_000, len(links) - 1000, len(links)]
+    connection = warehouse(WINDOWS)
+    for cut in cuts:
+        so_far = links[:cut]
+        seen = {end for link in so_far for end in link[:2]}
+        evidence = [link for link in so_far if link.kind not in ("manual", "never")]
+        given = [
+            Override(link.a, link.b, "never" if link.kind == "never" else "always", link.note, link.available_at.date())
+            for link in so_far
+            if link.kind in ("manual", "never")
+        ]
+        decide(connection, given)
+        report = night(connection, evidence, {name: first[name] for name in seen})
+    # A hundredth of the links comes with the last batch, and many components are left alone.
+    assert report.is_full is False
+    assert 900 < report.new_links < 1100
+    assert report.resolved_identifiers < report.identifiers / 3
+    whole = warehouse(WINDOWS, decisions=given)
+    night(whole, evidence, {name: first[name] for name in seen})
+    for table in RESULTS:
+        both = [db.sql(f"from identity.{table} order by all").to_arrow_table() for db in (connection, whole)]
+        assert both[0].equals(both[1]), table
 
 
 @pytest.mark.parametrize("seed", range(6))
