@@ -142,7 +142,7 @@ union from changed_sightings;
 create or replace temp table components_before as
 select distinct component_id from identity.identifiers where identifier in (from changed_identifiers);
 create or replace temp table identifiers_before as
-select rowid as place, identifier, person_id, component_id, is_shared_device from identity.identifiers
+select rowid as place, identifier, person_id, component_id, is_shared_device, link_tier from identity.identifiers
 where component_id in (from components_before);
 create or replace temp table touched as
 select identifier from changed_identifiers union select identifier from identifiers_before;
@@ -151,7 +151,7 @@ select identifier from changed_identifiers union select identifier from identifi
 _ALL_TOUCHED = """
 create or replace temp table components_before as select distinct component_id from identity.identifiers;
 create or replace temp table identifiers_before as
-select rowid as place, identifier, person_id, component_id, is_shared_device from identity.identifiers;
+select rowid as place, identifier, person_id, component_id, is_shared_device, link_tier from identity.identifiers;
 create or replace temp table touched as
 select identifier from sightings union select identifier from identifiers_before;
 """
