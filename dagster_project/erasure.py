@@ -578,6 +578,9 @@ def finish(settings: Settings, *, run_id: str) -> Finished:
             return Finished(sentence=told, is_complete=not waiting)
         # Which devices were one person's is told no more.
         connection.execute("update warehouse.ops.erased_events set erasure_id = null")
+        # The night is over that was told to rebuild what their tokens label.
+        if "timeline.affected_components" in _tables(connection):
+            connection.execute("delete from warehouse.timeline.affected_components")
     try:
         old = forget_others(settings)
         failpoint("erasure.versions_gone")
