@@ -285,6 +285,7 @@ def test_splits_that_do_not_add_up_are_found(split: Split, tmp_path: Path, asser
 
 def test_steps_on_the_way_are_views_and_nothing_upstream_reads_predictions(split: Split) -> None:
     steps = {"attempt_segments", "weekly_conversion", "weekly_measures", "health_components"}
+    steps |= {"identity_entries", "identity_paths"}
     views = split.rows("select view_name from duckdb_views() where schema_name = 'published'")
     assert {name for (name,) in views} == steps
     manifest = json.loads(MANIFEST.read_text())
