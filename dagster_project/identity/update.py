@@ -129,7 +129,7 @@ drop table known_sightings;
 """
 
 _PROBABILISTIC = """
-select identifier_a, identifier_b, link_kind, confidence, first_available_at, source, tier as note
+select identifier_a, identifier_b, link_kind, confidence, first_available_at, tier as note, source
 from identity.probabilistic_links
 """
 
