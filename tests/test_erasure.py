@@ -473,6 +473,7 @@ def test_an_old_version_that_stays_in_postgres_keeps_the_erasure_open(
     assert erasure.finish(settings, run_id="test").is_complete
 
 
+@pytest.mark.torture
 def test_people_of_the_demo_erased_and_never_landed_leave_the_same(demo: Demo, tmp_path: Path) -> None:
     """Five people, one of them known on a family's tablet: erased, against suppressed before the first row came."""
     data = tmp_path / "erased"
