@@ -241,12 +241,8 @@ def _train_if_due(
     except RegistryError as error:
         if not is_forced:
             return Told(model=model, is_fine=False, sentence=f"{model}: {error}")
-        champion, loaded, due, lost = (
-            None,
-            None,
-            "somebody asked for it",
-            "it takes the place of one that cannot be used",
-        )
+        champion, loaded, due = None, None, "somebody asked for it"
+        lost = "it takes the place of one that cannot be used"
     try:
         challenger = train(loaded, champion)
         if lost:
@@ -267,9 +263,8 @@ def _champion(connection: duckdb.DuckDBPyConnection, registry: Registry, model: 
     """The version that scores; None before the first was trained."""
     from ml.registry import RegistryError
 
-    versions = registry.versions(model)
-    champion = next((version for version in versions if version.is_champion), None)
-    if versions and not champion and _last_tried(connection, model):
+    champion = registry.champion(model)
+    if not champion and _last_tried(connection, model) and (versions := registry.versions(model)):
         raise RegistryError(
             f"None of the {len(versions)} versions of the model {model} has the alias champion: set it in the MLflow "
             "UI, or run the job retrain to train a new one."

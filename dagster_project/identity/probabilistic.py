@@ -20,6 +20,7 @@ import yaml
 
 from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
+from dagster_project.landing.contracts import PROFILE_FIELDS
 from dagster_project.settings import DBT_DIR
 
 if TYPE_CHECKING:
@@ -31,19 +32,8 @@ METHOD = "1"
 """Raise it when the same profiles give other links than before."""
 LINK_KIND = "probabilistic"
 
-FIELDS = (
-    "given_name",
-    "surname",
-    "birth_date",
-    "phone",
-    "person_number",
-    "house_number",
-    "street",
-    "street_2",
-    "city",
-    "postcode",
-)
-"""What a profile may say of a person, each readable text or null."""
+FIELDS = tuple(field for field in PROFILE_FIELDS if field != "full_name")
+"""What a profile may say of a person, each readable text or null; a full name is taken apart."""
 
 PROFILE_SCHEMA = pa.schema(
     [

@@ -36,6 +36,21 @@
 {% endmacro %}
 
 
+{# Joins to a relation with an identifier and an `asked_day` all that was then known to be the same person's: `others`. #}
+{% macro join_known_then(relation, identifier) %}
+    inner join
+        known_holders
+        on {{ relation }}.{{ identifier }} = known_holders.identifier
+        and {{ relation }}.asked_day >= known_holders.from_day
+        and {{ relation }}.asked_day < known_holders.until_day
+    inner join
+        known_holders as others
+        on known_holders.subject = others.subject
+        and {{ relation }}.asked_day >= others.from_day
+        and {{ relation }}.asked_day < others.until_day
+{% endmacro %}
+
+
 {# The day on which somebody asks who knows what became available on the local day of an instant, and no more. #}
 {% macro asked_day(instant) %} {{ next_day(local_day(instant)) }} {% endmacro %}
 

@@ -145,17 +145,7 @@ with
         where identity <> 'as of'
         union all
         select followed.identity, followed.unit, followed.journey, known_holders.subject, others.identifier
-        from followed
-        inner join
-            known_holders
-            on followed.unit = known_holders.identifier
-            and followed.asked_day >= known_holders.from_day
-            and followed.asked_day < known_holders.until_day
-        inner join
-            known_holders as others
-            on known_holders.subject = others.subject
-            and followed.asked_day >= others.from_day
-            and followed.asked_day < others.until_day
+        from followed {{ join_known_then("followed", "unit") }}
         where followed.identity = 'as of'
     ),
 

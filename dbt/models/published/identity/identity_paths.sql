@@ -47,17 +47,7 @@ with
     {# As of: the identifiers that were known to be one person's when the event converted. #}
     members as (
         select reached.journey, reached.event_id, reached.occurred_at, others.identifier
-        from reached
-        inner join
-            known_holders
-            on reached.identifier = known_holders.identifier
-            and reached.asked_day >= known_holders.from_day
-            and reached.asked_day < known_holders.until_day
-        inner join
-            known_holders as others
-            on known_holders.subject = others.subject
-            and reached.asked_day >= others.from_day
-            and reached.asked_day < others.until_day
+        from reached {{ join_known_then("reached", "identifier") }}
     ),
 
     counted as (
