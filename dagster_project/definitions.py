@@ -3,6 +3,7 @@
 import dagster as dg
 
 from dagster_project.defs.checks import audit_asset
+from dagster_project.defs.discovery import discovery
 from dagster_project.defs.expectations import landed_checks, published_checks
 from dagster_project.defs.identity import persons, probabilistic_links
 from dagster_project.defs.jobs import land_only, nightly, nightly_schedule, retrain
@@ -21,6 +22,7 @@ _built = [
     persons,
     message_signals,
     timeline_and_journeys,
+    discovery,
     predictions,
     published_tables,
 ]

@@ -16,7 +16,7 @@ PLACES = ("raw", "ops", "staging", "identity", "timeline", "journeys", "features
 # Sources that Python writes between the first and the second stage, and between that and the third: what reads them
 # waits for it, and their tests run when it comes.
 MADE_BY_PYTHON = ("identity", "timeline", "ops")
-MADE_BY_MODELS = ("predictions",)
+MADE_BY_MODELS = ("predictions", "journeys")
 _AFTER_PYTHON = [f"source:{place}+" for place in (*MADE_BY_PYTHON, *MADE_BY_MODELS)]
 _UNIQUE_ID = "dagster_dbt/unique_id"
 
