@@ -43,6 +43,30 @@ def _none_above(part: str, whole: str) -> Expectation:
     return holds([part, whole], f"{part} <= {whole}", must="be a part and its whole")
 
 
+def _weeks() -> list[Expectation]:
+    """Weeks as text with their Mondays, and `all` weeks together."""
+    return [
+        _a_monday("week_start_date"),
+        holds(
+            ["week", "week_start_date"],
+            "(week = 'all') = (week_start_date is null)",
+            must="agree: only all weeks together have no Monday",
+        ),
+    ]
+
+
+def _shares(*names: str) -> list[Expectation]:
+    """Rates with both ends of their intervals: NAME_rate, NAME_low and NAME_high."""
+    return [
+        expectation
+        for name in names
+        for expectation in (
+            *_rates(f"{name}_rate", f"{name}_low", f"{name}_high"),
+            *within(f"{name}_rate", f"{name}_low", f"{name}_high"),
+        )
+    ]
+
+
 # Per table: what its rows are grouped by in a frame (where it is large), and what is expected beside its
 # columns, which are those that are described, and its grain, which is given and unique.
 _RULES: Mapping[str, Sequence[Expectation]] = {
@@ -160,6 +184,76 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         *_rates("share_rate", "share_low", "share_high"),
         *within("share_rate", "share_low", "share_high"),
         between("median_seconds", 0),
+    "stage_touchpoints": [
+        *given("stage"),
+        between("stage_order", 1),
+        *_weeks(),
+        *_counts("touch_count", "attempt_count", least=1),
+        *_counts("converted_count", "lost_count", "left_count", "message_count", "rating_count"),
+        _none_above("attempt_count", "touch_count"),
+        holds(
+            ["converted_count", "lost_count", "attempt_count"],
+            "converted_count + lost_count <= attempt_count",
+            must="be parts and their whole: the others are open",
+        ),
+        _none_above("left_count", "lost_count"),
+        *_shares("conversion", "drop_off_after"),
+        *_rates("friction_rate", "contact_rate"),
+        *_scores("sentiment_score", "rating_score"),
+    ],
+    "touchpoints": [
+        *_weeks(),
+        *_counts("touch_count", "attempt_count", least=1),
+        *_counts("left_count", "message_count"),
+        _none_above("attempt_count", "touch_count"),
+        _none_above("left_count", "attempt_count"),
+        *_shares("drop_off_after"),
+        *_rates("friction_rate"),
+        *_scores("sentiment_score"),
+    ],
+    "first_day_actions": [
+        *_counts("customer_count", least=1),
+        *given("rate", "conversion_rate", "is_aha", "warning"),
+        *_rates("rate", "conversion_rate", "conversion_rate_without", "q_value"),
+        between("lift", 0),
+        *within("lift", "lift_low", "lift_high"),
+        holds(
+            ["is_aha", "q_value", "lift", "customer_count"],
+            "not is_aha or (q_value < 0.05 and lift > 1 and customer_count >= 30)",
+            must="agree: an aha candidate is compared on enough people and is no chance find",
+        ),
+    ],
+    "support_outcomes": [
+        one_of("channel", ["ticket", "call", "chat"]),
+        *_weeks(),
+        *_counts("contact_count", least=1),
+        *_counts("judged_count", "repeat_count", "first_contact_count", "solved_count", "reopen_count"),
+        _none_above("judged_count", "contact_count"),
+        holds(
+            ["repeat_count", "first_contact_count", "judged_count"],
+            "repeat_count + first_contact_count <= judged_count",
+            must="be parts and their whole: a repeat was not solved at the first contact",
+        ),
+        _none_above("reopen_count", "solved_count"),
+        *_shares("repeat", "first_contact_resolution", "reopen"),
+        *money("cost_amount", "cost_currency"),
+    ],
+    "stage_contacts": [
+        *given("stage"),
+        between("stage_order", 1),
+        *_weeks(),
+        one_of("channel", ["ticket", "call", "chat", "all"]),
+        *_counts("contact_count", "asking_attempt_count", "attempt_count", least=1),
+        *_counts("message_count"),
+        _none_above("asking_attempt_count", "contact_count"),
+        _none_above("asking_attempt_count", "attempt_count"),
+        *_shares("contact"),
+        between("median_hours_after", 0),
+        *_scores("sentiment_score"),
+    ],
+    "journey_annotations": [
+        *given("journey", "text"),
+        one_of("kind", ["note", "job to be done", "backstage", "owner"]),
     ],
     "customer_timeline": [
         *given("occurred_at", "source", "event", "channel", "traffic_class", *_CONSENTS),

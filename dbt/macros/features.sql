@@ -47,6 +47,10 @@
 {% endmacro %}
 
 
+{# What says that a request for help is answered for good. #}
+{% macro solving_events() %} {{ return(["ticket_solved", "call_resolved", "chat_ended"]) }} {% endmacro %}
+
+
 {# Events that are no outcome themselves and happen only because of one: they tell of it as it would. #}
 {% macro events_after_outcomes() %}
     {{

@@ -1,0 +1,181 @@
+{#
+    What people do in the first 24 hours of an attempt, and how many of those who did it converted, against those who
+    did not. Four rules keep the comparison fair, though it stays one of associations:
+    - only attempts that had not ended within the 24 hours count: who converts at once has no time to do things, and
+      time that one must survive to act would be credited to the action (immortal time);
+    - only attempts whose window has closed count: of younger ones only the quick have converted;
+    - each person counts once, by the first of such attempts at the journey;
+    - neither the start counts as an action, nor what ends the journey or tells of an outcome.
+#}
+with
+    attempts as (
+        select
+            attempt_id,
+            journey,
+            person_id,
+            started_at,
+            status,
+            row_number() over (partition by person_id, journey order by started_at, attempt_id) as place
+        from {{ ref("attempts") }}
+        where
+            status <> 'open'
+            and deadline_at <= watched_until_at
+            and ended_at > {{ plus_days("started_at", 1) }}
+    ),
+
+    cohort as (select * from attempts where place = 1),
+
+    spans as (select attempt_id, start_event_id from {{ ref("attempt_spans") }}),
+
+    outcomes as (
+        select distinct journey, event from {{ ref("journey_roles") }} where is_success or is_failure
+    ),
+
+    touches as (
+        select cohort.attempt_id, cohort.journey, cohort.status, touches.event_id
+        from {{ ref("attempt_events") }} as touches
+        inner join cohort on touches.attempt_id = cohort.attempt_id
+        inner join spans on touches.attempt_id = spans.attempt_id
+        where
+            touches.occurred_at < {{ plus_days("cohort.started_at", 1) }}
+            and touches.event_id <> spans.start_event_id
+            and touches.kind in ('touch', 'milestone', 'friction')
+    ),
+
+    events as (
+        select event_id, event, channel, url, properties
+        from {{ ref("customer_events") }}
+        where
+            event_id in (select event_id from touches)
+            and event not in ({{ quoted(events_after_outcomes()) }})
+    ),
+
+    details as (select * from {{ ref("action_details") }}),
+
+    named as (
+        select
+            events.event_id,
+            events.event,
+            case
+                when details.property = 'url'
+                then coalesce({{ url_first_path_part("events.url") }}, 'home')
+                when details.property = 'channel'
+                then events.channel
+                when details.property is not null
+                then {{ json_value("events.properties", "details.property") }}
+            end as detail,
+            details.left_out
+        from events
+        left join details on events.event = details.event
+    ),
+
+    {# The page that thanks a customer tells of the outcome. #}
+    actions as (
+        select event_id, event, event || coalesce(': ' || detail, '') as action
+        from named
+        where not coalesce({{ matches("detail", "left_out") }}, false)
+    ),
+
+    done as (
+        select distinct touches.journey, touches.attempt_id, touches.status, actions.action
+        from touches
+        inner join actions on touches.event_id = actions.event_id
+        left join outcomes on touches.journey = outcomes.journey and actions.event = outcomes.event
+        where outcomes.event is null
+    ),
+
+    everybody as (
+        select journey, count(*) as people, count(case when status = 'converted' then 1 end) as converted
+        from cohort
+        group by journey
+    ),
+
+    counted as (
+        select
+            done.journey,
+            done.action,
+            count(*) as people_with,
+            count(case when done.status = 'converted' then 1 end) as converted_with,
+            everybody.people - count(*) as people_without,
+            everybody.converted - count(case when done.status = 'converted' then 1 end) as converted_without,
+            everybody.people
+        from done
+        inner join everybody on done.journey = everybody.journey
+        group by done.journey, done.action, everybody.people, everybody.converted
+    ),
+
+    rated as (
+        select
+            *,
+            converted_with / cast(people_with as double) as rate_with,
+            converted_without / cast(nullif(people_without, 0) as double) as rate_without,
+            people_with >= {{ var("lens_min_people") }}
+            and people_without >= {{ var("lens_min_people") }} as is_comparable,
+            {# Katz and others (1978): the logarithm of a ratio of shares is nearly normal. #}
+            sqrt(
+                1.0 / nullif(converted_with, 0)
+                - 1.0 / people_with
+                + 1.0 / nullif(converted_without, 0)
+                - 1.0 / nullif(people_without, 0)
+            ) as log_error
+        from counted
+    ),
+
+    measured as (
+        select
+            *,
+            rate_with / nullif(rate_without, 0) as lift,
+            {{ yates_z("converted_with", "people_with", "converted_without", "people_without") }} as z
+        from rated
+    ),
+
+    tested as (
+        select *, case when is_comparable then {{ two_sided_p_value("z") }} end as p_value from measured
+    ),
+
+    {{ false_discovery_ctes("tested", ["journey"], ["action"]) }},
+
+    placed as (
+        select
+            *,
+            row_number() over (
+                partition by journey
+                order by case when q_value < 0.05 and lift > 1 then 0 else 1 end, lift desc nulls last, action
+            ) as place
+        from discovered
+    ),
+
+    final as (
+        select
+            journey,
+            action,
+            people_with as customer_count,
+            round(people_with / cast(people as double), 6) as rate,
+            round(rate_with, 6) as conversion_rate,
+            round(rate_without, 6) as conversion_rate_without,
+            round(lift, 6) as lift,
+            round(exp(ln(nullif(lift, 0)) - {{ z95() }} * log_error), 6) as lift_low,
+            round(exp(ln(nullif(lift, 0)) + {{ z95() }} * log_error), 6) as lift_high,
+            round(q_value, 6) as q_value,
+            coalesce(q_value < 0.05 and lift > 1 and place = 1, false) as is_aha,
+            case
+                when not is_comparable
+                then
+                    'Too few to compare: '
+                    || cast(people_with as varchar)
+                    || ' did it and '
+                    || cast(people_without as varchar)
+                    || ' did not.'
+                else
+                    'An association, not an effect: who does this may differ from who does not in much else.'
+                    || case
+                        when converted_with = people_with
+                        then ' All who did it converted: it may be seen only of people who do.'
+                        else ''
+                    end
+            end as warning
+        from placed
+    )
+
+select *
+from final
