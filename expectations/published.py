@@ -184,6 +184,27 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         *_rates("share_rate", "share_low", "share_high"),
         *within("share_rate", "share_low", "share_high"),
         between("median_seconds", 0),
+    ],
+    "customer_timeline": [
+        *given("occurred_at", "source", "event", "channel", "traffic_class", *_CONSENTS),
+        one_of("identity_tier", _TIERS),
+        one_of("kind", ["touch", "milestone", "friction", "outcome", "system"]),
+        one_of("lifecycle_stage", _STAGES_OF_LIFE),
+        one_of("traffic_class", ["human", "bot", "ai_agent", "internal", "unknown"]),
+        between("sentiment", -1, 1),
+        *money("revenue_amount", "revenue_currency"),
+        holds(
+            ["person_id", "has_analytics_consent"],
+            "person_id is null or has_analytics_consent",
+            must="agree: without consent to analytics an event has no owner",
+        ),
+        holds(
+            ["person_id", "identity_tier"],
+            "case when person_id is null then coalesce(identity_tier, 'account') in ('household', 'account') "
+            "else identity_tier is not null end",
+            must="agree: an owner is known on some evidence",
+        ),
+    ],
     "stage_touchpoints": [
         *given("stage"),
         between("stage_order", 1),
@@ -254,26 +275,6 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
     "journey_annotations": [
         *given("journey", "text"),
         one_of("kind", ["note", "job to be done", "backstage", "owner"]),
-    ],
-    "customer_timeline": [
-        *given("occurred_at", "source", "event", "channel", "traffic_class", *_CONSENTS),
-        one_of("identity_tier", _TIERS),
-        one_of("kind", ["touch", "milestone", "friction", "outcome", "system"]),
-        one_of("lifecycle_stage", _STAGES_OF_LIFE),
-        one_of("traffic_class", ["human", "bot", "ai_agent", "internal", "unknown"]),
-        between("sentiment", -1, 1),
-        *money("revenue_amount", "revenue_currency"),
-        holds(
-            ["person_id", "has_analytics_consent"],
-            "person_id is null or has_analytics_consent",
-            must="agree: without consent to analytics an event has no owner",
-        ),
-        holds(
-            ["person_id", "identity_tier"],
-            "case when person_id is null then coalesce(identity_tier, 'account') in ('household', 'account') "
-            "else identity_tier is not null end",
-            must="agree: an owner is known on some evidence",
-        ),
     ],
     "customers": [
         *given("identity_tier", "first_seen_at", "last_seen_at", "lifecycle_stage", *_CONSENTS),

@@ -61,6 +61,12 @@ GOOD = {
         'checkout' as journey, 'A1' as abandonment_type, 'Long pause' as name, 'They pause.' as description,
         40 as attempt_count, 0.4 as share_rate, 0.3 as share_low, 0.5 as share_high, 'Cart' as main_stage,
         'website' as main_touchpoint, 300.0 as median_seconds, 'longest pause' as main_signal""",
+    "customer_timeline": """
+        'e1' as event_id, 'p1' as person_id, 'exact' as identity_tier, timestamp '2026-03-03 10:00' as occurred_at,
+        'segment' as source, 'order_paid' as event, 'shop' as touchpoint, 'outcome' as kind,
+        'purchase' as lifecycle_stage, 'email' as channel, 'human' as traffic_class, null::varchar as session_id,
+        0.5 as sentiment, false as is_friction, 9.5::double as revenue_amount, 'USD' as revenue_currency,
+        true as has_analytics_consent, true as has_marketing_consent, false as has_personalisation_consent""",
     "stage_touchpoints": """
         'checkout' as journey, '2026-03-02' as week, date '2026-03-02' as week_start_date, 'all' as segment,
         1 as stage_order, 'cart' as stage, 'website' as touchpoint, 30 as touch_count, 12 as attempt_count,
@@ -93,12 +99,6 @@ GOOD = {
         'A1' as annotation_id, 'checkout' as journey, 'cart' as stage, null::varchar as touchpoint, 'note' as kind,
         'People look for the price.' as text, 'Research' as author, date '2026-03-02' as said_on,
         null::varchar as problem""",
-    "customer_timeline": """
-        'e1' as event_id, 'p1' as person_id, 'exact' as identity_tier, timestamp '2026-03-03 10:00' as occurred_at,
-        'segment' as source, 'order_paid' as event, 'shop' as touchpoint, 'outcome' as kind,
-        'purchase' as lifecycle_stage, 'email' as channel, 'human' as traffic_class, null::varchar as session_id,
-        0.5 as sentiment, false as is_friction, 9.5::double as revenue_amount, 'USD' as revenue_currency,
-        true as has_analytics_consent, true as has_marketing_consent, false as has_personalisation_consent""",
     "customers": """
         'p1' as person_id, 'exact' as identity_tier, 'h1' as household_id, null::varchar as account_key,
         null::varchar as account_id, timestamp '2026-01-03 10:00' as first_seen_at,
@@ -180,6 +180,8 @@ BREAKS = {
     ("abandonment_types", "share_low, share_rate"): "share_low = 0.5",
     ("abandonment_types", "share_rate, share_high"): "share_high = 0.3",
     ("abandonment_types", "share_low, share_high"): "share_low = 0.6",
+    ("customer_timeline", "person_id, has_analytics_consent"): "has_analytics_consent = false",
+    ("customer_timeline", "person_id, identity_tier"): "identity_tier = null",
     ("stage_touchpoints", "week_start_date"): "week_start_date = date '2026-03-03'",
     ("stage_touchpoints", "week, week_start_date"): "week = 'all'",
     ("stage_touchpoints", "attempt_count, touch_count"): "touch_count = 11",
@@ -232,8 +234,6 @@ BREAKS = {
     ("stage_contacts", "contact_low, contact_rate"): "contact_low = 0.2",
     ("stage_contacts", "contact_rate, contact_high"): "contact_high = 0.0",
     ("stage_contacts", "contact_low, contact_high"): "contact_low = 0.4",
-    ("customer_timeline", "person_id, has_analytics_consent"): "has_analytics_consent = false",
-    ("customer_timeline", "person_id, identity_tier"): "identity_tier = null",
     ("customers", "first_seen_at, last_seen_at"): "last_seen_at = timestamp '2025-03-03'",
     ("customers", "lost_at, lifecycle_stage"): "lost_at = null",
     ("customers", "segment"): "segment = 'all'",
