@@ -107,12 +107,7 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
     "journey_stages": [
         *given("stage"),
         between("stage_order", 1),
-        _a_monday("week_start_date"),
-        holds(
-            ["week", "week_start_date"],
-            "(week = 'all') = (week_start_date is null)",
-            must="agree: only all weeks together have no Monday",
-        ),
+        *_weeks(),
         *_counts("entered_count", "reached_count", "advanced_count", "lost_count", "open_count"),
         _none_above("reached_count", "entered_count"),
         holds(
@@ -123,6 +118,16 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         *_rates("shared_rate", "step_rate", "drop_off_rate", "drop_off_low", "drop_off_high"),
         *within("drop_off_rate", "drop_off_low", "drop_off_high"),
         between("median_hours_from_previous", 0),
+        between("median_hours_to_next", 0),
+        *within("median_hours_to_next", "median_hours_to_next_low", "median_hours_to_next_high"),
+        between("lost_before_count", 0),
+        between("rank_by_lost", 1),
+        between("rank_by_step_rate", 1),
+        holds(
+            ["rank_by_lost", "rank_by_step_rate"],
+            "(rank_by_lost is null) = (rank_by_step_rate is null)",
+            must="agree: a stage has both ranks or none",
+        ),
         between("satisfaction_score", 0, 100),
         *money("value_at_risk_amount", "value_at_risk_currency"),
     ],
@@ -184,6 +189,50 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         *_rates("share_rate", "share_low", "share_high"),
         *within("share_rate", "share_low", "share_high"),
         between("median_seconds", 0),
+    ],
+    "stage_survival": [
+        *given("stage", "survival_rate", "advanced_rate", "lost_rate"),
+        between("stage_order", 1),
+        between("day", 0),
+        *_rates("survival_rate", "low", "high", "advanced_rate", "advanced_low", "advanced_high"),
+        *_rates("lost_rate", "lost_low", "lost_high"),
+        *within("survival_rate", "low", "high"),
+        *within("advanced_rate", "advanced_low", "advanced_high"),
+        *within("lost_rate", "lost_low", "lost_high"),
+        holds(
+            ["survival_rate", "advanced_rate", "lost_rate"],
+            "abs(survival_rate + advanced_rate + lost_rate - 1) < 0.00001",
+            must="add up: who is not there any more has gone on or was lost",
+        ),
+        *_counts("at_risk_count"),
+    ],
+    "journey_transitions": [
+        one_of("level", ["stage", "touchpoint", "channel", "map"]),
+        *_weeks(),
+        *given("from_step", "to_step"),
+        between("from_stage_order", 1),
+        between("to_stage_order", 1),
+        holds(
+            ["from_step", "to_step"],
+            "from_step not in ('(converted)', '(lost)', '(open)') and to_step <> '(start)'",
+            must="lead from the start to an end",
+        ),
+        *_counts("transition_count", least=1),
+        *given("transition_rate"),
+        *_rates("transition_rate"),
+        between("median_hours", 0),
+    ],
+    "journey_effort": [
+        *_weeks(),
+        one_of("status", ["all", "converted", "lost", "open"]),
+        *_counts("attempt_count", least=1),
+        *given("mean_steps", "mean_contacts", "mean_repeats", "mean_backtracks", "mean_friction"),
+        *within("mean_steps", "steps_low", "steps_high"),
+        *(
+            between(column, 0)
+            for column in ("mean_steps", "mean_contacts", "mean_repeats", "mean_backtracks", "mean_friction")
+        ),
+        between("median_hours_between_touches", 0),
     ],
     "customer_timeline": [
         *given("occurred_at", "source", "event", "channel", "traffic_class", *_CONSENTS),
@@ -360,11 +409,12 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
     ],
 }
 
-# Tables with a row per event or step: grouped by what pins a fault down to some thousand rows. The others are
+# Tables with a row per event, step or move: grouped by what pins a fault down to some thousand rows. The others are
 # grouped by their grain, so that every row is looked at by itself.
 _PER: Mapping[str, tuple[str, ...]] = {
     "journey_attempts": ("journey", "week_start_date"),
     "journey_steps": ("journey", "cast(entered_at as date)"),
+    "journey_transitions": ("journey", "level", "week"),
     "customer_timeline": ("cast(occurred_at as date)",),
 }
 

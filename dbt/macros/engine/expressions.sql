@@ -73,6 +73,19 @@
 {% endmacro %}
 
 
+{# Left join to the last row at or before `left_time`. #}
+{% macro asof_latest_join(relation, alias, keys, left_alias, left_time, right_time) %}
+    asof left join
+        {{ relation }} as {{ alias }}
+        on {% for key in keys %} {{ left_alias }}.{{ key }} = {{ alias }}.{{ key }} and {% endfor %}
+        {{ left_alias }}.{{ left_time }} >= {{ alias }}.{{ right_time }}
+{% endmacro %}
+
+
+{# One row per whole number from 0 to `last`: use in the select list. #}
+{% macro numbers_to_rows(last) %} unnest(range({{ last }} + 1)) {% endmacro %}
+
+
 {# Numbers as people read them: one decimal. #}
 {% macro number_text(value) %} format('{:.1f}', cast({{ value }} as double)) {% endmacro %}
 

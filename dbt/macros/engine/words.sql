@@ -32,3 +32,17 @@
 
 {# The different values of a group in order, as one text. #}
 {% macro listed_values(value) %} string_agg(distinct {{ value }}, ', ' order by {{ value }}) {% endmacro %}
+
+
+{# A number of hours as people say it: 40 s, 45 min, 6.5 h, 4.2 days. #}
+{% macro duration_text(hours) %}
+    case
+        when {{ hours }} * 60 < 1
+        then format('{:.0f} s', {{ hours }} * 3600)
+        when {{ hours }} < 1
+        then format('{:.0f} min', {{ hours }} * 60)
+        when {{ hours }} < 48
+        then format('{:.1f} h', cast({{ hours }} as double))
+        else format('{:.1f} days', {{ hours }} / 24)
+    end
+{% endmacro %}

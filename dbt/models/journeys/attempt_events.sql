@@ -84,6 +84,7 @@ with
             inside.touchpoint,
             inside.channel,
             inside.kind,
+            inside.event,
             inside.rating,
             inside.text_id,
             coalesce(inside.stage_by_role, reached_by.stage_order) as event_stage

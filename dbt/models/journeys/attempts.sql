@@ -1,5 +1,3 @@
-{{ config(materialized="view") }}
-
 {# How long the journey was watched decides what is still open; the spans do not change with it. #}
 with
     spans as (select * from {{ ref("attempt_spans") }}),
