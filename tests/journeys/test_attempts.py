@@ -76,11 +76,13 @@ def test_stages_have_both_denominators_and_leave_the_open_out_of_losses(told: To
         WEEK,
     )
     third = pytest.approx(1 / 3, abs=1e-6)
+    # Olga is lost after 48 h, when four of the six have gone on; Nils, who is open, was watched longer: 2/6 · 1/2.
+    sixth = pytest.approx(1 / 6, abs=1e-6)
     two_thirds = pytest.approx(2 / 3, abs=1e-6)
     # Lena's first project came after 15.5 h, Nils's after 2 h; she and Paul waited 47 h and 10 min for the checkout;
     # she paid after 30 min, Rosa, who skipped all between, 20 min after her start. A conversion is worth 34 USD.
     assert rows == [
-        ("Trial started", 6, 6, 4, 1, 1, 1.0, 1.0, 0.2, None, "34.00", "USD"),
+        ("Trial started", 6, 6, 4, 1, 1, 1.0, 1.0, sixth, None, "34.00", "USD"),
         ("First project", 6, 4, 3, 1, 0, two_thirds, two_thirds, 0.25, 8.75, "34.00", "USD"),
         ("Using features", 6, 3, 3, 0, 0, 0.5, 0.75, 0.0, 1.0, "0.00", "USD"),
         ("Checkout", 6, 3, 2, 0, 1, 0.5, 1.0, 0.0, pytest.approx((47 + 1 / 6) / 2, abs=1e-4), "0.00", "USD"),
@@ -88,17 +90,17 @@ def test_stages_have_both_denominators_and_leave_the_open_out_of_losses(told: To
     ]
 
 
-def test_drop_off_interval_is_wilsons(told: Told) -> None:
-    """1 of 5: centre (1 + z²/2) / (5 + z²), half width z·sqrt(1·4/5 + z²/4) / (5 + z²)."""
+def test_drop_off_interval_is_wilsons_where_nobody_was_open_before(told: Told) -> None:
+    """1 of 6: centre (1 + z²/2) / (6 + z²), half width z·sqrt(1·5/6 + z²/4) / (6 + z²)."""
     low, high = told.one(
         "select drop_off_low, drop_off_high from published.journey_stages "
         "where journey = 'trial_to_paid' and segment = 'all' and week = ? and stage_order = 1",
         WEEK,
     )
     z = 1.959963984540054
-    centre, half = (1 + z**2 / 2) / (5 + z**2), z * math.sqrt(0.8 + z**2 / 4) / (5 + z**2)
+    centre, half = (1 + z**2 / 2) / (6 + z**2), z * math.sqrt(5 / 6 + z**2 / 4) / (6 + z**2)
     assert (low, high) == (pytest.approx(centre - half, abs=1e-6), pytest.approx(centre + half, abs=1e-6))
-    assert (round(low, 4), round(high, 4)) == (0.0362, 0.6245)  # As printed in tables of Wilson's interval.
+    assert (round(low, 4), round(high, 4)) == (0.0301, 0.5635)  # As printed in tables of Wilson's interval.
 
 
 def test_steps_fold_touches_of_one_touchpoint_and_say_when_they_end(told: Told) -> None:
