@@ -5,6 +5,7 @@ import dagster as dg
 from dagster_project.defs.checks import audit_asset
 from dagster_project.defs.discovery import discovery
 from dagster_project.defs.expectations import landed_checks, published_checks
+from dagster_project.defs.friction import friction
 from dagster_project.defs.identity import persons, probabilistic_links
 from dagster_project.defs.jobs import land_only, nightly, nightly_schedule, retrain
 from dagster_project.defs.landing import CONTRACTS, landing_assets
@@ -23,6 +24,7 @@ _built = [
     message_signals,
     timeline_and_journeys,
     discovery,
+    friction,
     predictions,
     published_tables,
 ]

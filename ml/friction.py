@@ -2,10 +2,10 @@
 
 Two questions are asked of every journey, for each week and for all weeks together.
 
-*Rules.* Attempts that met a signal (an error, a long wait …) at a touchpoint of a stage are compared with matched ones:
-those that went on from the same stage after as many steps, without it. Both had got that far and both made another move,
-so that nobody is counted as spared who had left before the signal could reach them, and nobody as hit because they lived
-long enough to be.
+*Rules.* Attempts that met a signal (an error, a long wait …) at a touchpoint of a stage are compared with matched
+ones: those that went on from the same stage after as many steps, without it. Both had got that far and both made
+another move, so that nobody is counted as spared who had left before the signal could reach them, and nobody as hit
+because they lived long enough to be.
 
 *Comparison.* Of every cohort (a value of an app version, os, device, browser, country or campaign, or of two of them)
 it is asked whether more of its attempts were lost at a place than matched ones elsewhere in the same week, and than its
@@ -69,11 +69,14 @@ PRIOR_ATTEMPTS = 20
 BAD_WEEK = 1e-4
 # A wait is long above this share of the waits before the same touchpoint, and an hour at least.
 LONG_WAIT_QUANTILE, LONG_WAIT_HOURS = 0.9, 1.0
-CHANNELS_APART = 5
+# Attempts are matched on so many pairs of first channel and device, and the others as one.
+STRATA_APART = 7
+# How people go about it differs by the campaign that brought them; that is no friction that the campaign carries.
+_WAYS_OF_PEOPLE = ("negative message", SUPPORT_CONTACT, "backtrack", "repeat", LONG_WAIT)
 # Steps so far are matched one by one up to eight, then in ever wider steps.
 _STEP_EDGES = np.array([*range(1, 10), 12, 16, 24, 40, 80])
 # Below so many standard deviations a test cannot reach the level of false discoveries; it counts as p = 1.
-_HOPELESS = 1.5
+_HOPELESS = 2.0
 
 POINTS = pa.schema(
     [
@@ -125,9 +128,10 @@ def find_friction(
         ``first_channel, is_lost`` and what is known of it: ``os, app_version, device_type, browser, country, campaign``
         (null where nobody said).
     steps : pyarrow.Table
-        One row per step: ``attempt_id, step_number, stage_order, touchpoint, entered_at, left_at, is_touch`` (false
-        where the company alone acted) and ``friction_signals``, names separated by ``|``. ``support contact`` stands
-        with the step before the contact. Long waits and drop-off are found here.
+        One row per step: ``attempt_id, step_number, stage_order, touchpoint``; ``step_kind`` (``touch``; ``company``
+        where the company alone acted; ``end`` for what ended the attempt and nothing else); ``waited_hours`` since the
+        touch before; ``friction_signals``, names separated by ``|``, of which ``support contact`` stands with the step
+        before the contact. Long waits and drop-off are found here.
     journeys : pyarrow.Table
         ``journey, value_amount, value_currency`` (what a conversion is worth; null where that is unknown), ``owner``.
     stages : pyarrow.Table
@@ -162,7 +166,7 @@ def find_friction(
     rows: list[dict[str, Any]] = []
     for one, by_cohort, by_rule in zip(found, cohort_tests, rule_tests, strict=True):
         points = _choose(one, by_cohort, by_rule)
-        rows += _tell(one, points, value=values.get(one.name, {}), stages=named, plays=plays)
+        rows += _tell(one, points, cohorts=by_cohort.cohorts, value=values.get(one.name, {}), stages=named, plays=plays)
     rows.sort(key=lambda row: tuple(str(row[key]) for key in ("journey", "week", "stage_order", *_PLACE)))
     return pa.Table.from_pylist(rows, schema=POINTS)
 
@@ -195,6 +199,7 @@ class _Journey:
     number: Integers
     before: Integers
     is_last: Flags
+    is_end: Flags
     flags: Flags
     long_waits: Floats
 
@@ -203,11 +208,7 @@ class _Journey:
         """Take one journey out of the tables."""
         mine = attempts.filter(pc.equal(attempts["journey"], journey)).sort_by("attempt_id").combine_chunks()
         week, weeks = _codes(mine["week_start_date"])
-        channel, channels = _codes(pc.fill_null(mine["first_channel"], UNKNOWN))
-        common = np.argsort(-np.bincount(channel, minlength=len(channels)), kind="stable")[:CHANNELS_APART]
-        apart = np.full(len(channels), CHANNELS_APART)
-        apart[common] = np.arange(len(common))
-        device, devices = _codes(pc.fill_null(mine["device_type"], UNKNOWN))
+        stratum = _strata(mine)
         is_known = pc.is_valid(mine["os"]).to_numpy() | pc.is_valid(mine["device_type"]).to_numpy()
         cohorts = {}
         for name in COHORTS:
@@ -216,7 +217,9 @@ class _Journey:
             has_none = is_known if name in ("app_version", "browser") else np.full(len(column), name == "campaign")
             cohorts[name] = _codes(pc.if_else(pa.array(has_none), pc.fill_null(column, NONE), column))
         row = pc.index_in(steps["attempt_id"], value_set=mine["attempt_id"].combine_chunks())
-        kept = steps.append_column("row", row).filter(pc.and_(pc.is_valid(row), steps["is_touch"]))
+        kept = steps.append_column("row", row).filter(
+            pc.and_(pc.is_valid(row), pc.not_equal(steps["step_kind"], "company"))
+        )
         kept = kept.sort_by([("row", "ascending"), ("step_number", "ascending")]).combine_chunks()
         return cls(
             name=journey,
@@ -224,8 +227,8 @@ class _Journey:
             week=week,
             day=mine["started_on"].cast(pa.date32()).cast(pa.int32()).to_numpy().astype(np.int64),
             is_lost=mine["is_lost"].to_numpy(zero_copy_only=False),
-            stratum=apart[channel] * len(devices) + device,
-            stratum_count=(CHANNELS_APART + 1) * len(devices),
+            stratum=stratum,
+            stratum_count=int(stratum.max(initial=0)) + 1,
             cohorts=cohorts,
             **_step_arrays(kept),
         )
@@ -240,7 +243,19 @@ def _without(one: _Journey, left_out: Flags) -> _Journey:
     return replace(one, **{name: getattr(one, name)[kept] for name in _OF_STEPS})
 
 
-_OF_STEPS = ("attempt", "place", "stage", "number", "before", "is_last", "flags")
+_OF_STEPS = ("attempt", "place", "stage", "number", "before", "is_last", "is_end", "flags")
+
+
+def _strata(attempts: pa.Table) -> Integers:
+    """Numbers of what attempts are matched on, first channel and device; what is rare is one."""
+    channel, _ = _codes(pc.fill_null(attempts["first_channel"], UNKNOWN))
+    device, devices = _codes(pc.fill_null(attempts["device_type"], UNKNOWN))
+    pair = channel * max(1, len(devices)) + device
+    values, counts = np.unique(pair, return_counts=True)
+    most = values[np.lexsort((values, -counts))][:STRATA_APART]
+    found = np.searchsorted(np.sort(most), pair).clip(max=max(len(most) - 1, 0))
+    is_apart = np.isin(pair, most)
+    return np.where(is_apart, found, len(most)) if len(values) > len(most) else found
 
 
 def _codes(column: pa.ChunkedArray | pa.Array) -> tuple[Integers, list[Any]]:
@@ -262,18 +277,18 @@ def _step_arrays(steps: pa.Table) -> dict[str, Any]:
     before = np.where(is_first, 0, np.roll(stage, 1)) if len(stage) else stage
     pair = stage * max(1, len(names)) + touchpoint
     pairs, place = np.unique(pair, return_inverse=True)
-    entered, left = (steps[name].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() for name in _TIMES)
-    waited = np.where(is_first, 0.0, (entered - np.roll(left, 1)) / 3.6e9) if len(left) else np.zeros(0)
+    is_end = pc.equal(steps["step_kind"], "end").to_numpy(zero_copy_only=False)
+    waited = pc.fill_null(steps["waited_hours"].cast(pa.float64()), 0.0).to_numpy()
     long_waits = np.full(len(pairs), np.inf)
     for one in range(len(pairs)):
-        waits = waited[(place == one) & ~is_first]
+        waits = waited[(place == one) & ~is_first & ~is_end]
         if len(waits):
             long_waits[one] = max(LONG_WAIT_HOURS, float(np.quantile(waits, LONG_WAIT_QUANTILE)))
     told = steps["friction_signals"]
     flags = np.zeros((len(attempt), len(SIGNALS) - 1), bool)
     for column, signal in enumerate(SIGNALS[:-1]):
         if signal == LONG_WAIT:
-            flags[:, column] = waited > long_waits[place]
+            flags[:, column] = (waited > long_waits[place]) & ~is_end
         else:
             has = pc.match_substring(pc.fill_null(pc.binary_join_element_wise("|", told, "|", ""), ""), f"|{signal}|")
             flags[:, column] = has.to_numpy(zero_copy_only=False)
@@ -285,12 +300,10 @@ def _step_arrays(steps: pa.Table) -> dict[str, Any]:
         "number": number.astype(np.int64),
         "before": before.astype(np.int64),
         "is_last": np.append(is_first[1:], True) if len(attempt) else is_first,
+        "is_end": is_end,
         "flags": flags,
         "long_waits": long_waits,
     }
-
-
-_TIMES = ("entered_at", "left_at")
 
 
 # --- tests --------------------------------------------------------------------------------------
@@ -356,11 +369,11 @@ def _level(tests: _Tests, point: _Point) -> None:
     """Read off the q-value of a point's p-value."""
     p_values, adjusted = tests.levels
     if point.p_value is not None and len(p_values):
-        at = np.searchsorted(p_values, point.p_value, side="right") - 1
+        at = int(np.searchsorted(p_values, point.p_value, side="right")) - 1
         point.q_value = float(adjusted[max(at, 0)])
 
 
-def _upper_tail(hits: Floats, tries: Floats, rate: Floats, weight: Floats) -> Floats:
+def _upper_tail(hits: Any, tries: Any, rate: Any, weight: Any) -> Floats:
     """Chance of so many hits or more, the rate being a beta of that mean and the weight of so many attempts."""
     shape = np.broadcast_shapes(np.shape(hits), np.shape(tries), np.shape(rate), np.shape(weight))
     hits, tries, rate, weight = (np.broadcast_to(x, shape).astype(float).ravel() for x in (hits, tries, rate, weight))
@@ -368,14 +381,19 @@ def _upper_tail(hits: Floats, tries: Floats, rate: Floats, weight: Floats) -> Fl
     spread = np.sqrt(np.maximum(tries * rate * (1 - rate) * (1 + tries / np.maximum(weight, 1)), 1e-12))
     asked = np.flatnonzero((hits > tries * rate + _HOPELESS * spread) & (tries > 0))
     for part in np.array_split(asked, max(1, len(asked) // 5_000)):
-        result[part] = _tail(hits[part], tries[part], rate[part] * weight[part], (1 - rate[part]) * weight[part])
+        result[part] = _tail(
+            hits[part], tries[part], rate[part] * weight[part], (1 - rate[part]) * weight[part], reach=spread[part]
+        )
     return result.reshape(shape)
 
 
-def _tail(hits: Floats, tries: Floats, successes: Floats, failures: Floats) -> Floats:
-    """Upper tails of beta-binomials with Jeffreys' half added to the two counts of the reference."""
+def _tail(hits: Floats, tries: Floats, successes: Floats, failures: Floats, *, reach: Floats) -> Floats:
+    """Upper tails of beta-binomials with Jeffreys' half added to the two counts of the reference.
+
+    Summed over twelve standard deviations (``reach``); all lie above the mean, where what is further has no weight.
+    """
     alpha, beta = successes + 0.5, np.maximum(failures, 0) + 0.5
-    counts = (tries - hits).astype(np.int64) + 1
+    counts = np.minimum(tries - hits, 12 * reach + 50).astype(np.int64) + 1
     owner = np.repeat(np.arange(len(hits)), counts)
     within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
     k, n, a, b = hits[owner] + within, tries[owner], alpha[owner], beta[owner]
@@ -404,7 +422,8 @@ def _extra(lost: float, tries: float, rate: float, weight: float) -> tuple[float
 
 
 def _least(*intervals: tuple[float, float, float]) -> tuple[float, float, float]:
-    return tuple(min(ends) for ends in zip(*intervals, strict=True))  # type: ignore[return-value]
+    first, low, high = (min(ends) for ends in zip(*intervals, strict=True))
+    return first, low, high
 
 
 def _likelihood_ratio(hits: float, tries: float, rate: float, weight: float) -> float:
@@ -431,106 +450,110 @@ class _Hit:
     others: Flags
 
 
+@dataclass(kw_only=True)
+class _Moves:
+    """Every step as a move from the stage before, with the losses of those who made moves of the same kind.
+
+    ``key`` numbers the pairs of the stage before and the steps so far, ``cell`` those with the week and stratum too.
+    """
+
+    key: Integers
+    stage_of_key: Integers
+    cell: Integers
+    lost: Floats
+    tries: Floats
+    losses: Floats
+
+    @classmethod
+    def of(cls, one: _Journey) -> _Moves:
+        """Count the moves of a journey."""
+        steps = np.searchsorted(_STEP_EDGES, one.number, side="right")
+        _, stage = np.unique(one.before, return_inverse=True)
+        _, key = np.unique(stage * 100 + steps, return_inverse=True)
+        keys = int(key.max(initial=-1)) + 1
+        stage_of_key = np.zeros(keys, np.int64)
+        stage_of_key[key] = stage
+        lost = one.is_lost[one.attempt].astype(float)
+        cell = (one.week[one.attempt] * keys + key) * one.stratum_count + one.stratum[one.attempt]
+        size = len(one.weeks) * keys * one.stratum_count
+        tries = np.bincount(cell, minlength=size).astype(float)
+        losses = np.bincount(cell, weights=lost, minlength=size).astype(float)
+        return cls(key=key, stage_of_key=stage_of_key, cell=cell, lost=lost, tries=tries, losses=losses)
+
+
 def _test_rules(one: _Journey, *, week: int | None = None) -> _Tests:
     """Compare who met a signal with those who went on from the same stage after as many steps without it.
 
     Of one week (-1 for all of them together), if it is given.
     """
-    weeks, strata = len(one.weeks), one.stratum_count
-    step_bin = np.searchsorted(_STEP_EDGES, one.number, side="right")
-    _, stage_key = np.unique(one.before, return_inverse=True)
-    _, key = np.unique(stage_key * 100 + step_bin, return_inverse=True)
-    keys, stage_keys = int(key.max(initial=-1)) + 1, int(stage_key.max(initial=-1)) + 1
-    stage_of_key = np.zeros(keys, np.int64)
-    stage_of_key[key] = stage_key
-    lost = one.is_lost[one.attempt].astype(float)
-    fine = (one.week[one.attempt] * keys + key) * strata + one.stratum[one.attempt]
-    size = weeks * keys * strata
-    moves = np.bincount(fine, minlength=size), np.bincount(fine, weights=lost, minlength=size)
-    at_stage = _attempts_by(one, one.stage)
+    moves, at_stage = _Moves.of(one), _attempts_by(one, one.stage)
     points: list[_Point] = []
     hits: list[_Hit] = []
     for signal in range(len(SIGNALS) - 1):
-        moved = np.flatnonzero(one.flags[:, signal])
+        met = np.flatnonzero(one.flags[:, signal])
         # A contact is the move after the step that it stands with.
         is_after = SIGNALS[signal] == SUPPORT_CONTACT
-        moved = moved[~one.is_last[moved]] if is_after else moved
-        for place in np.unique(one.place[moved]):
-            at = moved[one.place[moved] == place]
+        met = met[~one.is_last[met]] if is_after else met
+        for place in np.unique(one.place[met]):
+            at = met[one.place[met] == place]
             first = at[np.unique(one.attempt[at], return_index=True)[1]]
-            move = first + 1 if is_after else first
-            hit = _match(
-                one, moves, fine=fine, lost=lost, key=key, stage_of_key=stage_of_key, counts=(weeks, keys, stage_keys),
-                move=move,
-            )  # fmt: skip
+            expected, variance = _match(one, moves, move=first + 1 if is_after else first)
             others = at_stage[one.places[place][0]].copy()
             others[one.attempt[first]] = False
-            hits.append(
-                _Hit(
-                    place=int(place),
-                    signal=signal,
-                    attempt=one.attempt[first],
-                    expected=hit[0],
-                    variance=hit[1],
-                    others=others,
-                )
+            hit = _Hit(
+                place=int(place),
+                signal=signal,
+                attempt=one.attempt[first],
+                expected=expected,
+                variance=variance,
+                others=others,
             )
-            points += _rule_points(one, hits[-1], week=week)
+            hits.append(hit)
+            points += _rule_points(one, hit, week=week)
     told = np.array([point.p_value for point in points if point.p_value is not None])
     return _Tests(points=points, p_values=told, hit=hits)
 
 
 def _attempts_by(one: _Journey, group: Integers) -> dict[int, Flags]:
-    """Which attempts have a step of each group."""
+    """Which attempts have a step of each group, their end aside."""
     told = {}
     for value in np.unique(group):
         told[int(value)] = np.zeros(len(one), bool)
-        told[int(value)][one.attempt[group == value]] = True
+        told[int(value)][one.attempt[(group == value) & ~one.is_end]] = True
     return told
 
 
-def _match(
-    one: _Journey,
-    moves: tuple[Floats, Floats],
-    *,
-    fine: Integers,
-    lost: Floats,
-    key: Integers,
-    stage_of_key: Integers,
-    counts: tuple[int, int, int],
-    move: Integers,
-) -> tuple[Floats, Floats]:
+def _match(one: _Journey, moves: _Moves, *, move: Integers) -> tuple[Floats, Floats]:
     """Expected loss of attempts at their moves, from moves without the signal: same week, stage, steps and kind.
 
     What few tell is drawn to what more do: a week's to all weeks', a kind's (first channel and device) to all kinds',
     a number of steps to the stage's.
     """
-    weeks, keys, stage_keys = counts
-    strata = one.stratum_count
+    shape = (len(one.weeks), len(moves.stage_of_key), one.stratum_count)
     # From the signal on an attempt is no example of one without it.
     since = np.full(len(one), np.iinfo(np.int64).max)
     since[one.attempt[move]] = one.number[move]
-    with_it = one.number >= since[one.attempt]
-    tries, losses = (
-        (total - np.bincount(fine[with_it], weights=weight, minlength=len(total))).reshape(weeks, keys, strata)
-        for total, weight in ((moves[0], None), (moves[1], lost[with_it]))
-    )
+    with_it = np.flatnonzero(one.number >= since[one.attempt])
+    size = len(moves.tries)
+    tries = (moves.tries - np.bincount(moves.cell[with_it], minlength=size)).reshape(shape)
+    losses = moves.losses - np.bincount(moves.cell[with_it], weights=moves.lost[with_it], minlength=size)
+    losses = losses.reshape(shape)
     by_key = tries.sum(axis=(0, 2)), losses.sum(axis=(0, 2))
-    overall = by_key[1].sum() / max(by_key[0].sum(), 1)
-    by_stage = [np.bincount(stage_of_key, weights=part, minlength=stage_keys) for part in by_key]
-    stage_rate = _drawn(by_stage[1], by_stage[0], overall)
-    key_rate = _drawn(by_key[1], by_key[0], stage_rate[stage_of_key])
+    by_stage = [np.bincount(moves.stage_of_key, weights=part) for part in by_key]
+    stage_rate = _drawn(by_stage[1], by_stage[0], by_key[1].sum() / max(by_key[0].sum(), 1))
+    key_rate = _drawn(by_key[1], by_key[0], stage_rate[moves.stage_of_key])
     kind_rate = _drawn(losses.sum(axis=0), tries.sum(axis=0), key_rate[:, None])
-    cell = (one.week[one.attempt[move]], key[move], one.stratum[one.attempt[move]])
+    cell = (one.week[one.attempt[move]], moves.key[move], one.stratum[one.attempt[move]])
     rate = _drawn(losses[cell], tries[cell], kind_rate[cell[1:]])
-    # The reference weighs as many moves as it has, its parents included up to their prior.
+    # The reference weighs as many moves as it has, and its parent's at most as many as that is drawn to.
     weight = tries[cell] + np.minimum(PRIOR_ATTEMPTS, tries.sum(axis=0)[cell[1:]]) + 1
     return rate, rate * (1 - rate) / weight
 
 
-def _drawn(hits: Floats, tries: Floats, parent: Floats | float) -> Floats:
+def _drawn(hits: Any, tries: Any, parent: Any) -> Floats:
     """A rate drawn to its parent's as if there were a few attempts more of it."""
-    return (hits + PRIOR_ATTEMPTS * parent) / (tries + PRIOR_ATTEMPTS)
+    rate: Floats = (hits + PRIOR_ATTEMPTS * parent) / (tries + PRIOR_ATTEMPTS)
+    return rate
 
 
 def _rule_points(one: _Journey, hit: _Hit, *, week: int | None) -> list[_Point]:
@@ -605,8 +628,9 @@ class _Cell:
 def _cells(one: _Journey) -> list[_Cell]:
     """Places and signals with losses enough to look for whom they hit."""
     at_stage, at_place = _attempts_by(one, one.stage), _attempts_by(one, one.place)
-    last = np.zeros(len(one), np.int64) - 1
-    last[one.attempt[one.is_last]] = one.place[one.is_last]
+    last = np.full(len(one), -1)
+    # Of several the last is kept.
+    last[one.attempt[~one.is_end]] = one.place[~one.is_end]
     cells = []
     for place, (stage, _) in enumerate(one.places):
         here = one.place == place
@@ -636,9 +660,7 @@ def _cohorts(one: _Journey) -> tuple[list[_Cohort], list[Integers], list[Integer
             combined = combined * size + np.maximum(code, 0)
         counts = np.bincount(combined[known[-1]], minlength=int(np.prod(sizes)))
         for value in np.flatnonzero(counts >= MINIMUM_ATTEMPTS):
-            told = tuple(
-                v[i] for v, i in zip(values, np.unravel_index(value, sizes), strict=True)
-            )
+            told = tuple(v[i] for v, i in zip(values, np.unravel_index(value, sizes), strict=True))
             if NONE not in told:
                 members.append(known[-1][combined[known[-1]] == value])
                 cohorts.append(_Cohort(dimensions=names, values=told, number=len(known) - 1))
@@ -650,6 +672,14 @@ def _columns(members: Sequence[Integers], rows: int) -> csr_array:
     ends = np.cumsum([0, *(len(one) for one in members)])
     row = np.concatenate(members) if members else np.zeros(0, np.int64)
     return csr_array(csc_array((np.ones(len(row)), row, ends), shape=(rows, len(members))))
+
+
+def _fits(cohorts: Sequence[_Cohort], cells: Sequence[_Cell]) -> Flags:
+    """Which cells are asked of which cohorts, by cohort and cell; the last cell is every loss."""
+    of_campaigns = np.array(["campaign" in cohort.dimensions for cohort in cohorts])
+    of_people = np.array([*(SIGNALS[cell.signal] in _WAYS_OF_PEOPLE for cell in cells), False])
+    fits: Flags = ~(of_campaigns[:, None] & of_people[None, :])
+    return fits
 
 
 @dataclass(kw_only=True)
@@ -683,23 +713,46 @@ def _count(one: _Journey, members: Sequence[Integers], cells: Sequence[_Cell]) -
 
 
 @dataclass(kw_only=True)
-class _Expected:
-    """Rates to be expected of cohorts, and how many attempts that is known from; by week, cohort and cell."""
+class _Compared:
+    """Losses among attempts at risk against the rate to be expected, and how many attempts that is known from.
 
+    Arrays of one shape: week (or none), cohort, cell; the last cell is every loss.
+    """
+
+    hits: Floats
+    tries: Floats
     rate: Floats
     weight: Floats
 
+    def __getitem__(self, at: tuple[Any, ...]) -> tuple[float, float, float, float]:
+        hits, tries, rate, weight = (float(part[at]) for part in (self.hits, self.tries, self.rate, self.weight))
+        return hits, tries, rate, weight
 
-def _outside(mine: _Counts, known: _Counts, dimension: Integers) -> tuple[_Expected, Floats]:
-    """What matched attempts outside each cohort tell, and how many those are, by week, cohort and cell."""
-    other_tries, other_hits = known.tries[:, :, dimension] - mine.tries, known.hits[:, :, dimension] - mine.hits
-    outside = other_tries.sum(axis=1)
-    margin = other_hits.sum(axis=1) / np.maximum(outside, 1)
-    rate_of = _drawn(other_hits, other_tries, margin[:, None])
-    tries = np.maximum(mine.tries.sum(axis=1), 1)
-    rate = (mine.tries * rate_of).sum(axis=1) / tries
-    variance = ((mine.tries / tries[:, None]) ** 2 / (other_tries + PRIOR_ATTEMPTS)).sum(axis=1)
-    return _Expected(rate=rate, weight=np.minimum(1 / np.maximum(variance, 1e-12), outside)), outside
+    def p_values(self, is_asked: Flags) -> Floats:
+        """Chance of so many losses or more; 1 for what is not asked."""
+        return np.where(is_asked, _upper_tail(self.hits, self.tries, self.rate, self.weight), 1.0)
+
+
+def _with_outside(mine: _Counts, known: _Counts, dimension: Integers) -> tuple[_Compared, _Counts]:
+    """Compare each cohort with matched attempts outside it in the same week; and what those are.
+
+    What few tell is drawn to what more do: a kind's (first channel and device) to all kinds', a week's to all weeks'.
+    """
+    others = _Counts(tries=known.tries[:, :, dimension] - mine.tries, hits=known.hits[:, :, dimension] - mine.hits)
+    outside = _Counts(tries=others.tries.sum(axis=1), hits=others.hits.sum(axis=1))
+    usual = outside.hits.sum(axis=0) / np.maximum(outside.tries.sum(axis=0), 1)
+    weekly = _drawn(outside.hits, outside.tries, usual)
+    rates = _drawn(others.hits, others.tries, weekly[:, None])
+    tries = mine.tries.sum(axis=1)
+    share = mine.tries / np.maximum(tries, 1)[:, None]
+    variance = (share**2 / (others.tries + PRIOR_ATTEMPTS)).sum(axis=1)
+    compared = _Compared(
+        hits=mine.hits.sum(axis=1),
+        tries=tries,
+        rate=(share * rates).sum(axis=1),
+        weight=np.minimum(1 / np.maximum(variance, 1e-12), np.maximum(outside.tries, 1)),
+    )
+    return compared, outside
 
 
 def _before(tries: Floats, hits: Floats, is_bad: Flags) -> tuple[Floats, Floats]:
@@ -715,69 +768,78 @@ def _before(tries: Floats, hits: Floats, is_bad: Flags) -> tuple[Floats, Floats]
 def _test_cohorts(one: _Journey) -> _Tests:
     """Ask of every cohort, and of all attempts, whether they lose more than elsewhere and than before."""
     cells = _cells(one)
-    if not cells or not len(one):
+    if not cells:
         return _Tests(points=[], p_values=np.zeros(0))
+    points, everybody = _test_everybody(one, cells)
+    p_values = [everybody]
     cohorts, lists, known = _cohorts(one)
-    asked_of_all = _test_everybody(one, cells)
-    if not cohorts:
-        return _Tests(points=asked_of_all[0], p_values=asked_of_all[1], cells=cells)
-    dimension = np.array([cohort.number for cohort in cohorts])
-    mine, all_known = _count(one, lists, cells), _count(one, known, cells)
-    outside, outside_tries = _outside(mine, all_known, dimension)
-    tries, hits = mine.tries.sum(axis=1), mine.hits.sum(axis=1)
-    is_asked = (tries >= MINIMUM_ATTEMPTS) & (outside_tries >= MINIMUM_ATTEMPTS)
-    p_outside = np.where(is_asked, _upper_tail(hits, tries, outside.rate, outside.weight), 1.0)
-    is_bad = (p_outside[:, :, :-1] < BAD_WEEK).any(axis=2)[:, :, None]
-    earlier_tries, earlier_hits = _before(tries, hits, np.broadcast_to(is_bad, tries.shape))
-    has_past = earlier_tries >= MINIMUM_ATTEMPTS
-    past = _Expected(
-        rate=np.where(has_past, _drawn(earlier_hits, earlier_tries, outside.rate), 0.0), weight=earlier_tries
+    if cohorts:
+        dimension, fits = np.array([cohort.number for cohort in cohorts]), _fits(cohorts, cells)
+        there, outside = _with_outside(_count(one, lists, cells), _count(one, known, cells), dimension)
+        total = _all_weeks(there)
+        outside_total = _Counts(tries=outside.tries.sum(axis=0), hits=outside.hits.sum(axis=0))
+        for compared, p_value, is_asked, reference in (
+            (*_and_before(there, outside, fits), outside),
+            (total, *_asked(total, outside_total, fits & (len(one.weeks) > 1)), outside_total),
+        ):
+            p_values.append(p_value[is_asked])
+            for at in map(tuple, np.argwhere(is_asked & (p_value < FALSE_DISCOVERIES))):
+                *week, cohort, cell = (int(place) for place in at)
+                points.append(
+                    _cohort_point(
+                        one,
+                        cells[cell],
+                        lists[cohort],
+                        week=week[0] if week else -1,
+                        cohort=cohort,
+                        here=compared[at],
+                        whole=compared[(*at[:-1], -1)],
+                        p_value=float(p_value[at]),
+                        reference=(reference.hits[at], reference.tries[at]),
+                    )
+                )
+    return _Tests(points=points, p_values=np.concatenate(p_values), cohorts=cohorts, cells=cells)
+
+
+def _asked(compared: _Compared, outside: _Counts, fits: Flags) -> tuple[Floats, Flags]:
+    """P-values of the cells that are asked, and which those are: enough attempts on both sides."""
+    is_asked = (compared.tries >= MINIMUM_ATTEMPTS) & (outside.tries >= MINIMUM_ATTEMPTS) & fits
+    # Every loss together is not asked by itself.
+    is_asked[..., -1] = False
+    return compared.p_values(is_asked), is_asked
+
+
+def _and_before(there: _Compared, outside: _Counts, fits: Flags) -> tuple[_Compared, Floats, Flags]:
+    """Ask a cohort to do worse than others in the same week and than itself before, and take the greater p-value.
+
+    That no level is exceeded without a further correction is the intersection-union principle (Berger 1982).
+    What is expected is what the one that asks for more expects.
+    """
+    p_outside, is_asked = _asked(there, outside, fits)
+    is_bad = np.broadcast_to((p_outside < BAD_WEEK).any(axis=2)[:, :, None], there.tries.shape)
+    tries, hits = _before(there.tries, there.hits, is_bad)
+    has_past = tries >= MINIMUM_ATTEMPTS
+    past = _Compared(hits=there.hits, tries=there.tries, rate=_drawn(hits, tries, there.rate), weight=tries)
+    p_value = np.where(has_past, np.maximum(p_outside, past.p_values(has_past & is_asked)), p_outside)
+    by_past = has_past & (past.rate > there.rate)
+    compared = _Compared(
+        hits=there.hits,
+        tries=there.tries,
+        rate=np.where(by_past, past.rate, there.rate),
+        weight=np.where(by_past, past.weight, there.weight),
     )
-    p_before = np.where(has_past & is_asked, _upper_tail(hits, tries, past.rate, past.weight), 0.0)
-    p_weekly = np.maximum(p_outside, p_before)
-    # Against whichever asks for more.
-    by_past = has_past & (past.rate > outside.rate)
-    rate, weight = np.where(by_past, past.rate, outside.rate), np.where(by_past, past.weight, outside.weight)
-    points: list[_Point] = []
-    told = [p_weekly[:, :, :-1][is_asked[:, :, :-1]]]
-    found = np.argwhere(is_asked[:, :, :-1] & (p_weekly[:, :, :-1] < FALSE_DISCOVERIES))
-    for week, cohort, cell in found:
-        at, whole = (week, cohort, cell), (week, cohort, -1)
-        points.append(
-            _cohort_point(
-                one, cells[cell], lists[cohort], week=int(week), cohort=int(cohort),
-                here=(hits[at], tries[at], rate[at], weight[at]),
-                whole=(hits[whole], tries[whole], rate[whole], weight[whole]),
-                p_value=float(p_weekly[at]),
-                reference=(all_known.hits.sum(axis=1)[week, dimension[cohort], cell] - hits[at], outside_tries[at]),
-            )
-        )  # fmt: skip
-    # All weeks together: what is expected is the sum of what was to be expected in each.
-    usable = outside_tries >= MINIMUM_ATTEMPTS
-    total, lost = np.where(usable, tries, 0).sum(axis=0), np.where(usable, hits, 0).sum(axis=0)
-    mean = np.where(usable, tries * outside.rate, 0).sum(axis=0) / np.maximum(total, 1)
-    part = np.where(usable, tries, 0) / np.maximum(total, 1)
-    heavy = 1 / np.maximum((part**2 / np.maximum(outside.weight, 1)).sum(axis=0), 1e-12)
-    is_asked = (total[:, :-1] >= MINIMUM_ATTEMPTS) & (len(one.weeks) > 1)
-    p_total = np.where(is_asked, _upper_tail(lost, total, mean, heavy)[:, :-1], 1.0)
-    told.append(p_total[is_asked])
-    other = np.where(usable, outside_tries, 0).sum(axis=0)
-    other_hits = np.where(usable, all_known.hits.sum(axis=1)[:, dimension] - hits, 0).sum(axis=0)
-    for cohort, cell in np.argwhere(is_asked & (p_total < FALSE_DISCOVERIES)):
-        at, whole = (cohort, cell), (cohort, -1)
-        points.append(
-            _cohort_point(
-                one, cells[cell], lists[cohort], week=-1, cohort=int(cohort),
-                here=(lost[at], total[at], mean[at], heavy[at]),
-                whole=(lost[whole], total[whole], mean[whole], heavy[whole]),
-                p_value=float(p_total[at]), reference=(other_hits[at], other[at]),
-            )
-        )  # fmt: skip
-    return _Tests(
-        points=[*points, *asked_of_all[0]],
-        p_values=np.concatenate([*told, asked_of_all[1]]),
-        cohorts=cohorts,
-        cells=cells,
+    return compared, p_value, is_asked
+
+
+def _all_weeks(there: _Compared) -> _Compared:
+    """All weeks together: what is expected is the sum of what was to be expected in each."""
+    tries = there.tries.sum(axis=0)
+    share = there.tries / np.maximum(tries, 1)
+    return _Compared(
+        hits=there.hits.sum(axis=0),
+        tries=tries,
+        rate=(share * there.rate).sum(axis=0),
+        weight=1 / np.maximum((share**2 / there.weight).sum(axis=0), 1e-12),
     )
 
 
@@ -826,21 +888,25 @@ def _test_everybody(one: _Journey, cells: Sequence[_Cell]) -> tuple[list[_Point]
     # The weight of a reference for which the variance of a week is the spread times what chance alone makes it.
     over = spread * (1 + tries / np.maximum(before, 1)) - 1
     weight = np.maximum((tries - 1) / np.maximum(over, 1e-12) - 1, 1.0)
-    is_asked = (
-        (tries >= MINIMUM_ATTEMPTS) & (before >= MINIMUM_ATTEMPTS) & (full_weeks >= MINIMUM_REFERENCE_WEEKS)
-    )[:, :-1]
-    p_values = np.where(is_asked, _upper_tail(hits, tries, rate, weight)[:, :-1], 1.0)
-    points = []
-    for week, cell in np.argwhere(is_asked & (p_values < FALSE_DISCOVERIES)):
-        at, whole = (week, cell), (week, -1)
-        points.append(
-            _cohort_point(
-                one, cells[chosen[cell]], np.arange(len(one)), week=int(week), cohort=-1,
-                here=(hits[at], tries[at], rate[at], weight[at]),
-                whole=(hits[whole], tries[whole], rate[whole], weight[whole]),
-                p_value=float(p_values[at]), reference=(lost_before[at], before[at]),
-            )
-        )  # fmt: skip
+    compared = _Compared(hits=hits, tries=tries, rate=rate, weight=weight)
+    is_asked = np.array((tries >= MINIMUM_ATTEMPTS) & (before >= MINIMUM_ATTEMPTS))
+    is_asked &= full_weeks >= MINIMUM_REFERENCE_WEEKS
+    is_asked[:, -1] = False
+    p_values = compared.p_values(is_asked)
+    points = [
+        _cohort_point(
+            one,
+            cells[chosen[cell]],
+            np.arange(len(one)),
+            week=int(week),
+            cohort=-1,
+            here=compared[week, cell],
+            whole=compared[week, -1],
+            p_value=float(p_values[week, cell]),
+            reference=(lost_before[week, cell], before[week, cell]),
+        )
+        for week, cell in np.argwhere(is_asked & (p_values < FALSE_DISCOVERIES))
+    ]
     return points, p_values[is_asked]
 
 
@@ -967,18 +1033,19 @@ def _tell(
     one: _Journey,
     points: list[_Point],
     *,
+    cohorts: Sequence[_Cohort],
     value: dict[str, Any],
     stages: dict[tuple[str, int], str],
     plays: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """Rows of points: ranked, dated, worded and valued."""
     each = value.get("value_amount")
-    each = None if each is None else Decimal(str(each))
-    cohorts = points and getattr(points[0], "cohort", None) is not None
+    # What pays out when it converts, such as a refund, has no value to lose.
+    each = Decimal(str(each)) if each is not None and each > 0 else None
     rows = []
-    labels = _labels(one) if cohorts else []
     for point in points:
-        dimensions, label = labels[point.cohort] if point.cohort >= 0 else ((), ALL)
+        cohort = cohorts[point.cohort] if point.cohort >= 0 else None
+        dimensions, label = (cohort.dimensions, cohort.label) if cohort else ((), ALL)
         stage_order, touchpoint = one.places[point.place]
         stage = stages.get((one.name, stage_order), str(stage_order))
         extra, low, high = (round(max(x, -float(point.attempt_count)), 4) for x in point.extra)
@@ -1027,10 +1094,6 @@ def _tell(
     return rows
 
 
-def _labels(one: _Journey) -> list[tuple[tuple[str, ...], str]]:
-    return [(cohort.dimensions, cohort.label) for cohort in _cohorts(one)[0]]
-
-
 _CENT = Decimal("0.01")
 
 
@@ -1071,9 +1134,9 @@ def _gain(play: dict[str, Any] | None, at_risk: Decimal | None, extra: float) ->
     middle = (low + high) / 2
     of = "value at risk" if at_risk is not None else "extra losses"
     count = "" if at_risk is not None else f": {max(extra, 0) * middle:.1f} attempts"
-    told = f"{low:.0%} to {high:.0%} of the {of}, {middle:.0%} taken{count}. {play['basis'] or ''}".strip()
+    told = f"{100 * low:.0f} to {100 * high:.0f} % of the {of}, {100 * middle:.0f} % taken{count}. "
     gain = None if at_risk is None else (at_risk * Decimal(str(middle))).quantize(_CENT, ROUND_HALF_UP)
-    return gain, told.replace("%", " %")
+    return gain, (told + (play["basis"] or "")).strip()
 
 
 def _span(one: _Journey, point: _Point) -> tuple[date, date]:
@@ -1113,8 +1176,8 @@ def _evidence(one: _Journey, point: _Point, *, stage: str, touchpoint: str, labe
     if point.cohort >= 0:
         how = f"with {touchpoint} in {stage} as the last touch" if signal == DROP_OFF else f"after they {met} {where}"
         told = (
-            f"Of {point.attempt_count:,} attempts of {label} {point.lost_count:,} were lost, {point.hit_count:,} of them "
-            f"{how}; of {known:,} others that came as far {lost:,} were lost so."
+            f"Of {point.attempt_count:,} attempts of {label} {point.lost_count:,} were lost, {point.hit_count:,} of "
+            f"them {how}; of {known:,} others that came as far {lost:,} were lost so."
         )
     elif signal == DROP_OFF:
         told = (
@@ -1123,8 +1186,8 @@ def _evidence(one: _Journey, point: _Point, *, stage: str, touchpoint: str, labe
         )
     else:
         told = (
-            f"Of {point.attempt_count:,} attempts that {met} {where} {point.lost_count:,} were lost; of {known:,} others "
-            f"at that stage {lost:,}."
+            f"Of {point.attempt_count:,} attempts that {met} {where} {point.lost_count:,} were lost; of {known:,} "
+            f"others at that stage {lost:,}."
         )
     if point.left_out:
         told += f" Left out, as told of apart: {'; '.join(point.left_out)}."
@@ -1155,12 +1218,12 @@ def _join_weeks(rows: list[dict[str, Any]]) -> None:
             same.setdefault((row["stage_order"], *(row[key] for key in _PLACE)), []).append(row)
     for found in same.values():
         found.sort(key=lambda row: row["week_start_date"])
-        run: list[dict[str, Any]] = []
-        for row in [*found, None]:
-            if run and (row is None or row["week_start_date"] - run[-1]["week_start_date"] > timedelta(days=7)):
-                first, last = run[0]["from_date"], run[-1]["to_date"]
-                for one in run:
-                    one["from_date"], one["to_date"] = first, last
-                run = []
-            if row is not None:
-                run.append(row)
+        runs: list[list[dict[str, Any]]] = []
+        for row in found:
+            if not runs or row["week_start_date"] - runs[-1][-1]["week_start_date"] > timedelta(days=7):
+                runs.append([])
+            runs[-1].append(row)
+        for run in runs:
+            first, last = run[0]["from_date"], run[-1]["to_date"]
+            for row in run:
+                row["from_date"], row["to_date"] = first, last

@@ -38,3 +38,25 @@
         then 'Linux'
     end
 {% endmacro %}
+
+
+{# The browser's name from the user agent; those that call themselves several come before the one they imitate. #}
+{% macro browser(user_agent) %}
+    case
+        when
+            {{ user_agent }} like '%Edg/%'
+            or {{ user_agent }} like '%EdgA/%'
+            or {{ user_agent }} like '%EdgiOS/%'
+        then 'Edge'
+        when {{ user_agent }} like '%SamsungBrowser/%'
+        then 'Samsung Internet'
+        when {{ user_agent }} like '%OPR/%'
+        then 'Opera'
+        when {{ user_agent }} like '%Firefox/%' or {{ user_agent }} like '%FxiOS/%'
+        then 'Firefox'
+        when {{ user_agent }} like '%Chrome/%' or {{ user_agent }} like '%CriOS/%'
+        then 'Chrome'
+        when {{ user_agent }} like '%Safari/%'
+        then 'Safari'
+    end
+{% endmacro %}

@@ -25,3 +25,7 @@
 
 {# The value of a JSON column under a name that another column holds, as text. #}
 {% macro json_value(value, name) %} json_extract_string({{ value }}, {{ name }}) {% endmacro %}
+
+
+{# A text as a whole number; null if it is none. #}
+{% macro whole_number(value) %} try_cast({{ value }} as integer) {% endmacro %}

@@ -51,6 +51,9 @@ with
             events.channel,
             events.kind,
             events.event,
+            {# Which step of a form or a flow it names itself. #}
+            {{ whole_number(json_text("events.properties", "$.step")) }} as form_step,
+            coalesce(events.event_id = spans.end_event_id, false) as is_end,
             events.rating,
             events.text_id,
             case
@@ -85,6 +88,8 @@ with
             inside.channel,
             inside.kind,
             inside.event,
+            inside.form_step,
+            inside.is_end,
             inside.rating,
             inside.text_id,
             coalesce(inside.stage_by_role, reached_by.stage_order) as event_stage

@@ -1,16 +1,56 @@
 {{ config(materialized="incremental", incremental_strategy="replace_affected") }}
 
-{# Touches of one touchpoint in a row, at one stage, are one step. #}
+{#
+    Touches of one touchpoint in a row, at one stage, are one step. What was hard about a step stands in
+    `friction_signals`, by rules; what the journey itself names (its stages, start and end) is none of it:
+    - error: an event of kind friction;
+    - rage: the third error of one name within a minute;
+    - backtrack: an event of an earlier stage, or an earlier step of a form or flow than one before;
+    - repeat: the touchpoint was met before at this stage, with another since;
+    - negative message: words in a bad mood (compound -0.05 or less, the usual bound; Hutto and Gilbert 2014) or a
+      rating of a quarter or less;
+    - support contact: the next thing done was to ask for help, within a day.
+#}
 with
     touches as (select * from {{ ref("attempt_events") }} where {{ in_affected_component() }}),
+
+    named_events as (
+        select journey, event
+        from {{ ref("stage_events") }}
+        union
+        select journey, event
+        from {{ ref("journey_roles") }}
+    ),
+
+    judged as (
+        select
+            touches.*,
+            touches.kind = 'friction' and named_events.event is null and not touches.is_end as is_error,
+            touches.event in ({{ quoted(help_events()) }}) and named_events.event is null as is_contact,
+            coalesce(signals.compound <= -0.05, touches.rating <= 0.25, false) as is_negative
+        from touches
+        left join
+            named_events on touches.journey = named_events.journey and touches.event = named_events.event
+        left join {{ source("timeline", "message_signals") }} as signals on touches.text_id = signals.text_id
+    ),
 
     compared as (
         select
             *,
             lag(touchpoint) over in_order as previous_touchpoint,
-            lag(stage_order) over in_order as previous_stage_order
-        from touches
-        window in_order as (partition by attempt_id order by occurred_at, event_id)
+            lag(stage_order) over in_order as previous_stage_order,
+            is_error
+            and {{ seconds_between("lag(occurred_at, 2) over same_event", "occurred_at") }} <= 60 as is_rage,
+            event_stage < stage_order
+            or form_step < max(form_step) over (
+                partition by attempt_id, event
+                order by occurred_at, event_id
+                rows between unbounded preceding and 1 preceding
+            ) as is_backtrack
+        from judged
+        window
+            in_order as (partition by attempt_id order by occurred_at, event_id),
+            same_event as (partition by attempt_id, event order by occurred_at, event_id)
     ),
 
     numbered as (
@@ -36,18 +76,73 @@ with
             min(occurred_at) as entered_at,
             max(occurred_at) as last_touched_at,
             count(*) as touch_count,
-            bool_or(kind = 'friction') as is_friction
+            bool_or(kind = 'friction') as is_friction,
+            case
+                when bool_and(coalesce(kind, 'touch') = 'system')
+                then 'company'
+                when bool_and(is_end or coalesce(kind, 'touch') = 'system')
+                then 'end'
+                else 'touch'
+            end as step_kind,
+            bool_or(is_error) as has_error,
+            coalesce(bool_or(is_rage), false) as has_rage,
+            coalesce(bool_or(is_backtrack and not is_end), false) as has_backtrack,
+            bool_or(is_negative and not is_end) as has_negative_message,
+            bool_or(is_contact) as has_contact
         from numbered
         group by component_id, attempt_id, journey, step_number, stage_order, touchpoint
     ),
 
-    final as (
+    followed as (
         select
-            {{ all_but(["last_touched_at"]) }},
+            *,
             coalesce(
                 lead(entered_at) over (partition by attempt_id order by step_number), last_touched_at
-            ) as left_at
+            ) as left_at,
+            {# What the company did alone is nobody's step before or after. #}
+            {{ seconds_between("lag(last_touched_at) over own", "entered_at") }} / 3600 as waited_hours,
+            row_number() over (
+                partition by attempt_id, step_kind = 'company', stage_order, touchpoint order by step_number
+            )
+            > 1
+            and (
+                lag(touchpoint) over own <> touchpoint or lag(stage_order) over own <> stage_order
+            ) as is_return,
+            lead(has_contact) over own
+            and not has_contact
+            and {{ seconds_between("last_touched_at", "lead(entered_at) over own") }}
+            <= 86400 as is_followed_by_contact
         from steps
+        window own as (partition by attempt_id, step_kind = 'company' order by step_number)
+    ),
+
+    final as (
+        select
+            component_id,
+            attempt_id,
+            journey,
+            step_number,
+            stage_order,
+            touchpoint,
+            entered_at,
+            left_at,
+            touch_count,
+            is_friction,
+            step_kind,
+            case when step_kind <> 'company' then waited_hours end as waited_hours,
+            nullif(
+                concat_ws(
+                    '|',
+                    case when has_error then 'error' end,
+                    case when has_rage then 'rage' end,
+                    case when has_backtrack then 'backtrack' end,
+                    case when is_return and step_kind = 'touch' then 'repeat' end,
+                    case when has_negative_message then 'negative message' end,
+                    case when is_followed_by_contact and step_kind = 'touch' then 'support contact' end
+                ),
+                ''
+            ) as friction_signals
+        from followed
     )
 
 select *

@@ -14,7 +14,10 @@ with
             steps.entered_at,
             steps.left_at,
             steps.touch_count,
-            steps.is_friction
+            steps.is_friction,
+            steps.step_kind,
+            round(steps.waited_hours, 4) as waited_hours,
+            steps.friction_signals
         from steps
         left join stages on steps.journey = stages.journey and steps.stage_order = stages.stage_order
     )
