@@ -816,7 +816,7 @@ def _and_before(there: _Compared, outside: _Counts, fits: Flags) -> tuple[_Compa
     What is expected is what the one that asks for more expects.
     """
     p_outside, is_asked = _asked(there, outside, fits)
-    is_bad = np.broadcast_to((p_outside < BAD_WEEK).any(axis=2)[:, :, None], there.tries.shape)
+    is_bad = np.broadcast_to(np.any(p_outside < BAD_WEEK, axis=2, keepdims=True), there.tries.shape)
     tries, hits = _before(there.tries, there.hits, is_bad)
     has_past = tries >= MINIMUM_ATTEMPTS
     past = _Compared(hits=there.hits, tries=there.tries, rate=_drawn(hits, tries, there.rate), weight=tries)
