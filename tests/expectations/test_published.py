@@ -38,8 +38,8 @@ GOOD = {
     "friction_points": """
         'checkout' as journey, '2026-03-02' as week, date '2026-03-02' as week_start_date, 1 as rank, 1 as stage_order,
         'cart' as stage, 'website' as touchpoint, 'error' as signal, 'os' as cohort_dimension, 'os=iOS' as cohort,
-        40 as attempt_count, 20 as lost_count, 8.0 as expected_lost_count, 12.0 as extra_lost_count,
-        7.0 as extra_lost_low, 17.0 as extra_lost_high, 10.0::double as value_per_conversion_amount,
+        40 as attempt_count, 20 as lost_count, 8.0::double as expected_lost_count, 12.0::double as extra_lost_count,
+        7.0::double as extra_lost_low, 17.0::double as extra_lost_high, 10.0::double as value_per_conversion_amount,
         120.0::double as value_at_risk_amount, 70.0::double as value_low, 170.0::double as value_high,
         'USD' as value_currency, 0.0001 as p_value, 0.01 as q_value, true as is_ranked,
         date '2026-03-02' as from_date, date '2026-03-08' as to_date, 'Product' as owner, 'counts' as evidence,
