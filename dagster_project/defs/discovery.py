@@ -45,7 +45,7 @@ _KEYS = {table: dg.AssetKey(["journeys", table]) for table in TABLES}
 def discovery(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[dg.MaterializeResult]:
     """Mine paths, fit the chains, sort the leavings."""
     with open_warehouse(warehouse.settings) as connection:
-        report = discover_tonight(connection, night=warehouse.night)
+        report = discover_tonight(connection, night=warehouse.night, timezone=warehouse.settings.timezone)
     for table, key in _KEYS.items():
         yield dg.MaterializeResult(
             asset_key=key,
