@@ -1,7 +1,7 @@
 """Kinds of leaving: lost attempts whose last session looked alike, found from what was done and named by it.
 
-k-means on scaled measures of the session (Lloyd 1982), with as many kinds, two to five, as stand apart nearly as well
-as any (silhouette; Rousseeuw 1987) among the numbers that come out the same on both halves of the attempts.
+k-means on scaled measures of the session (Lloyd 1982), with as many kinds, two to five, as stand apart best
+(silhouette; Rousseeuw 1987) among the numbers that come out the same on both halves of the attempts.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ FEWEST, MOST = 2, 5
 ATTEMPTS_TO_CHOOSE, ATTEMPTS_TO_LEARN = 3_000, 20_000
 # Kaufman and Rousseeuw (1990) read a silhouette below a quarter as no structure worth the name.
 LEAST_SILHOUETTE = 0.25
-# Of numbers of kinds that stand apart nearly as well as the best, the largest tells most.
-NEARLY = 0.05
 # Kinds learned on one half must sort the attempts nearly as those of the other half do (adjusted Rand index).
 LEAST_STABILITY = 0.8
 # Fewer are exceptions and no kind.
@@ -140,8 +138,7 @@ def sort_leavings(measures: Mapping[str, Floats], *, draws: Integers) -> Kinds:
         if not found:
             told = "No kinds of leaving stand apart and come out the same on both halves of the attempts."
             return Kinds(kinds=[], silhouette=none, stability=none, sentence=told)
-        best = max(score for score, _, _ in found)
-        score, stability, model = [each for each in found if each[0] >= best - NEARLY][-1]
+        score, stability, model = max(found, key=lambda each: each[0])
         labels = model.predict(scaled).astype(np.int64)
     kinds = _named(measures, scaled, labels)
     return Kinds(

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import false_discovery_control, hypergeom, norm
+from scipy.special import gammaln, ndtr
+from scipy.stats import false_discovery_control
 
 from ml.evaluation import Z
 
@@ -370,7 +371,7 @@ def stratified_test(on: Integers, whole: Integers, *, scatter: float = 0.0) -> t
         return 1.0, expected, 1.0
     dispersion = max(1.0, scatter / variance)
     observed = float(on[:, 1].sum())
-    p_value = float(2 * norm.sf(abs(observed - expected) / np.sqrt(variance * dispersion)))
+    p_value = float(2 * ndtr(-abs(observed - expected) / np.sqrt(variance * dispersion)))
     if variance < EXACT_BELOW:
         exact = _exact(on, whole)
         p_value = exact if dispersion == 1.0 else max(exact, p_value)
@@ -384,11 +385,22 @@ def _exact(on: Integers, whole: Integers) -> float:
         size = lost_on + converted_on
         low, high = max(0, size - lost), min(size, converted)
         if size and high > low:
-            chances = np.convolve(chances, hypergeom.pmf(np.arange(low, high + 1), lost + converted, converted, size))
+            chances = np.convolve(chances, _hypergeometric(low, high, size, lost=lost, converted=converted))
         least += low
     observed = chances[int(on[:, 1].sum()) - least]
     # Equally likely numbers may differ in their last digits.
     return min(1.0, float(chances[chances <= observed * (1 + 1e-7)].sum()))
+
+
+def _hypergeometric(low: int, high: int, size: int, *, lost: int, converted: int) -> Floats:
+    """Chances of `low` to `high` conversions among `size` attempts drawn from all."""
+    hits = np.arange(low, high + 1)
+    logs = _log_ways(converted, hits) + _log_ways(lost, size - hits) - _log_ways(lost + converted, size)
+    return np.asarray(np.exp(logs))
+
+
+def _log_ways(whole: int, part: Integers | int) -> Floats:
+    return np.asarray(gammaln(whole + 1) - gammaln(np.add(part, 1)) - gammaln(whole - np.asarray(part) + 1))
 
 
 def lift(

@@ -1,0 +1,253 @@
+"""Discovery on the demo: what the tables say is counted again, plainly; a night without news does nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import duckdb
+import pytest
+
+from dagster_project.discovery import PAPERWORK_SECONDS, TABLES, discover_tonight
+from tests.conftest import Demo
+
+
+@pytest.fixture(scope="module")
+def connection(demo: Demo) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(demo.settings.warehouse_path), read_only=True) as connection:
+        yield connection
+
+
+@dataclass
+class Attempt:
+    """One attempt, walked plainly."""
+
+    journey: str
+    status: str
+    steps: list[tuple[str, int]]
+
+
+@pytest.fixture(scope="module")
+def attempts(connection: duckdb.DuckDBPyConnection) -> list[Attempt]:
+    """Touch by touch: those of one touchpoint and stage in a row are one step; start, end and paperwork are none."""
+    touches: dict[str, list[tuple[str, str, int, bool, datetime]]] = defaultdict(list)
+    for attempt_id, *touch in connection.execute(
+        "select attempt_id, event_id, touchpoint, stage_order, kind = 'friction', occurred_at "
+        "from journeys.attempt_events order by attempt_id, occurred_at, event_id"
+    ).fetchall():
+        touches[attempt_id].append(tuple(touch))
+    walked = []
+    for attempt_id, journey, status, start, end, outcome_at in connection.execute(
+        "select attempt_id, attempts.journey, status, start_event_id, end_event_id, outcome_at "
+        "from journeys.attempts inner join journeys.attempt_spans using (attempt_id)"
+    ).fetchall():
+        steps: list[dict] = []
+        for event, touchpoint, stage, is_friction, at in touches[attempt_id]:
+            if not steps or steps[-1]["place"] != (touchpoint, stage):
+                steps.append({"place": (touchpoint, stage), "at": at, "is_friction": False, "others": 0})
+            steps[-1]["is_friction"] |= is_friction
+            steps[-1]["others"] += event not in (start, end)
+        kept = [
+            (step["place"][0] + " with friction" * step["is_friction"], step["place"][1])
+            for step in steps
+            if step["others"] and (not outcome_at or step["at"] < outcome_at - timedelta(seconds=PAPERWORK_SECONDS))
+        ]
+        walked.append(Attempt(journey=journey, status=status, steps=kept))
+    return walked
+
+
+def collapsed(attempt: Attempt) -> list[str]:
+    names = [name for name, _ in attempt.steps]
+    return [name for place, name in enumerate(names) if place == 0 or names[place - 1] != name]
+
+
+def is_on(pattern: list[str], path: list[str]) -> bool:
+    rest = iter(path)
+    return all(step in rest for step in pattern)
+
+
+def test_paths_are_those_of_all_attempts(connection: duckdb.DuckDBPyConnection, attempts: list[Attempt]) -> None:
+    """Every fifth pattern and every entry of three journeys counted again."""
+    checked = 0
+    for journey in ("acquisition", "checkout", "trial_to_paid"):
+        paths = [(collapsed(attempt), attempt.status) for attempt in attempts if attempt.journey == journey]
+        closed = sum(status != "open" for _, status in paths)
+        base = sum(status == "converted" for _, status in paths) / closed
+        rows = connection.execute(
+            """
+            select kind, pattern, attempt_count, open_count, converted_count, support_rate, base_conversion_rate, lift
+            from published.journey_paths where journey = ? order by kind, pattern
+            """,
+            [journey],
+        ).fetchall()
+        assert {row[0] for row in rows} == {"pattern", "entry"}
+        for kind, told, count, open_count, converted, support, base_rate, lift in rows[::5] + [
+            row for row in rows if row[0] == "entry"
+        ]:
+            pattern = told.split(" → ")
+            on = Counter(
+                status for path, status in paths if (path[:1] == pattern if kind == "entry" else is_on(pattern, path))
+            )
+            assert (count, converted, open_count) == (on["converted"] + on["lost"], on["converted"], on["open"]), told
+            assert support == pytest.approx(count / closed, abs=1e-6)
+            assert base_rate == pytest.approx(base, abs=1e-6)
+            if count:
+                assert lift == pytest.approx(converted / count / base, abs=1e-6)
+            checked += 1
+    assert checked > 50
+
+
+def test_next_steps_are_the_moves_of_all_attempts(
+    connection: duckdb.DuckDBPyConnection, attempts: list[Attempt]
+) -> None:
+    stages = dict(
+        ((journey, order), stage)
+        for journey, order, stage in connection.execute(
+            "select journey, stage_order, stage from staging.journey_stages"
+        ).fetchall()
+    )
+    told = {
+        row[:3]: row[3]
+        for row in connection.execute(
+            "select journey, step, next, transition_count from published.next_steps"
+        ).fetchall()
+    }
+    moves: Counter[tuple[str, str, str]] = Counter()
+    for attempt in attempts:
+        named = [f"{name} ({stages[attempt.journey, stage]})" for name, stage in attempt.steps]
+        ends = [] if attempt.status == "open" else [f"({attempt.status})"]
+        path = ["(start)", *named, *ends]
+        moves.update((attempt.journey, *move) for move in pairwise(path))
+    ended = Counter(attempt.journey for attempt in attempts if attempt.status != "open")
+    assert told == {move: count for move, count in moves.items() if ended[move[0]] >= 30}
+    assert {journey for journey, count in ended.items() if count < 30}.isdisjoint({move[0] for move in told})
+
+
+def test_chains_know_what_was_observed(connection: duckdb.DuckDBPyConnection, attempts: list[Attempt]) -> None:
+    rows = connection.execute(
+        """
+        select distinct
+            journey, observed_conversion_rate, observed_low, observed_high, chain_conversion_rate, is_reproduced
+        from published.journey_states
+        """
+    ).fetchall()
+    assert len(rows) >= 5
+    for journey, observed, low, high, chain, is_reproduced in rows:
+        ended = [attempt.status for attempt in attempts if attempt.journey == journey and attempt.status != "open"]
+        assert observed == pytest.approx(ended.count("converted") / len(ended), abs=1e-6)
+        assert is_reproduced == (low <= chain <= high)
+    offered = connection.execute(
+        """
+        select count(*), count(case when not states.is_reproduced then 1 end)
+        from published.journey_what_ifs as changes
+        inner join (select distinct journey, is_reproduced from published.journey_states) as states using (journey)
+        where changes.is_offered
+        """
+    ).fetchall()
+    assert offered[0][0] > 20 and offered[0][1] == 0
+
+
+def test_kinds_of_leaving_add_up_to_all_that_were_lost(connection: duckdb.DuckDBPyConnection) -> None:
+    rows = connection.execute(
+        """
+        select journey, sum(attempt_count), round(sum(share_rate), 4), count(*), lost
+        from published.abandonment_types
+        inner join (
+            select journey, count(*) as lost from journeys.attempts where status = 'lost' group by journey
+        ) using (journey)
+        group by journey, lost
+        """
+    ).fetchall()
+    assert "checkout" in {row[0] for row in rows}
+    for _, sorted_attempts, share, kinds, lost in rows:
+        assert sorted_attempts == lost >= 30
+        assert share == 1
+        assert 2 <= kinds <= 5
+
+
+def test_without_news_nothing_is_done_and_done_again_it_is_the_same(demo: Demo, tmp_path: Path) -> None:
+    copy = tmp_path / demo.settings.warehouse_path.name
+    shutil.copyfile(demo.settings.warehouse_path, copy)
+    with duckdb.connect(str(copy)) as connection:
+        (as_of, digest) = connection.execute(
+            "select as_of, project_hash from ops.runs where status = 'completed'"
+        ).fetchall()[0]
+        night = SimpleNamespace(as_of=as_of, project_hash=digest)
+        for name in TABLES:
+            connection.execute(f"create table before_{name} as from journeys.{name}")
+        report = discover_tonight(connection, night=night, timezone=demo.settings.timezone)
+        assert report.is_unchanged
+        assert report.rows["patterns"] > 100
+        assert "| checkout |" in report.findings["patterns"]
+        connection.execute("delete from ops.discovered_from")
+        assert not discover_tonight(connection, night=night, timezone=demo.settings.timezone).is_unchanged
+        for name in TABLES:
+            for one, other in ((f"before_{name}", f"journeys.{name}"), (f"journeys.{name}", f"before_{name}")):
+                assert connection.execute(f"from {one} except all from {other}").fetchall() == []
+        # Somebody's attempt turns out differently.
+        connection.execute(
+            """
+            update journeys.attempt_spans set outcome = 'lost'
+            where attempt_id = (select min(attempt_id) from journeys.attempt_spans where outcome = 'converted')
+            """
+        )
+        assert not discover_tonight(connection, night=night, timezone=demo.settings.timezone).is_unchanged
+
+
+def test_journeys_without_attempts_have_no_rows_and_a_sentence(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute("create schema journeys; create schema timeline; create schema staging; create schema ops")
+        connection.execute(
+            """
+            create table journeys.attempts (
+                attempt_id varchar, person_id varchar, journey varchar, status varchar, started_at timestamp
+            );
+            create table journeys.attempt_spans (
+                attempt_id varchar, journey varchar, outcome varchar, outcome_at timestamp, start_event_id varchar,
+                end_event_id varchar
+            );
+            create table journeys.steps (
+                attempt_id varchar, step_number hugeint, stage_order integer, touchpoint varchar, entered_at timestamp,
+                touch_count bigint, is_friction boolean
+            );
+            create table journeys.attempt_events (
+                attempt_id varchar, journey varchar, event_id varchar, occurred_at timestamp, touchpoint varchar,
+                kind varchar, event_stage integer, stage_order integer
+            );
+            create table timeline.customer_events (event_id varchar, event varchar);
+            create table staging.journey_stages (journey varchar, stage_order integer, stage varchar)
+            """
+        )
+        night = SimpleNamespace(as_of=datetime(2026, 6, 30, 23, 59), project_hash="1")
+        report = discover_tonight(connection, night=night, timezone="Europe/Berlin")
+        assert set(report.rows.values()) == {0}
+        assert set(report.told.values()) == {"There are no attempts."}
+        # Five attempts are told as too few, in every table.
+        connection.execute(
+            """
+            insert into staging.journey_stages values ('trial', 1, 'Started');
+            insert into journeys.attempt_spans
+            select 'a' || i, 'trial', 'lost', timestamp '2026-06-02', 's' || i, 'e' || i from range(5) t(i);
+            insert into journeys.attempts
+            select 'a' || i, 'p' || i, 'trial', 'lost', timestamp '2026-06-01' from range(5) t(i);
+            insert into journeys.steps
+            select 'a' || i, 1, 1, 'shop', timestamp '2026-06-01 23:30', 3, false from range(5) t(i);
+            insert into journeys.attempt_events
+            select 'a' || i, 'trial', kind || i, timestamp '2026-06-01 23:30', 'shop', 'touch', 1, 1
+            from range(5) t(i), (values ('s'), ('x'), ('e')) k(kind);
+            insert into timeline.customer_events select event_id, 'visited' from journeys.attempt_events
+            """
+        )
+        report = discover_tonight(connection, night=night, timezone="Europe/Berlin")
+        assert report.rows == {"patterns": 1, "states": 0, "state_transitions": 0, "what_ifs": 0, "abandonment": 0}
+        assert connection.execute(
+            "select kind, pattern, attempt_count, verdict, q_value, first_seen_date from journeys.patterns"
+        ).fetchall() == [("entry", "shop", 5, "too few", None, datetime(2026, 6, 2).date())]
+        assert report.told["states"] == "trial: 5 attempts have ended: too few."
+        assert report.told["abandonment"] == "trial: 5 lost attempts: too few to be sorted."
