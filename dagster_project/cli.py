@@ -210,7 +210,7 @@ def _teller() -> Callable[[str], None]:
 
 
 def _print_outcome(settings: Settings, *, path: Path, outcome: str) -> None:
-    from dagster_project.publishing.versions import DATABASE_FILE, DICTIONARY_FILE
+    from dagster_project.publishing.versions import DATABASE_FILE, DICTIONARY_FILE, SITE_PAGE
 
     print()
     _print_health(path, settings=settings)
@@ -220,6 +220,7 @@ def _print_outcome(settings: Settings, *, path: Path, outcome: str) -> None:
     print(outcome)
     print(f"Look at   {path / DATABASE_FILE}")
     print(f"          {path.parent.parent / 'current'} (always the current version)")
+    print(f"          {path.parent.parent / 'current' / SITE_PAGE} (the map of the journeys)")
     print(f"          {path.parent.parent / 'current' / DICTIONARY_FILE} (what every table and column means)")
     print("          `make ui` for lineage, checks and pictures; `throughline status` for the ledger")
     if has_models:

@@ -20,7 +20,7 @@ from dagster_project.night import complete_night
 from dagster_project.publishing.catalogue import catalogue_from_manifest, uses_from_manifest
 from dagster_project.publishing.postgres import NO_TARGET, bring_up_to_date
 from dagster_project.publishing.publisher import publish
-from dagster_project.publishing.versions import DICTIONARY_FILE
+from dagster_project.publishing.versions import DICTIONARY_FILE, SITE_PAGE
 
 
 def current_asset(built: Sequence[dg.AssetsDefinition], *, manifest: Path) -> dg.AssetsDefinition:
@@ -39,8 +39,9 @@ def current_asset(built: Sequence[dg.AssetsDefinition], *, manifest: Path) -> dg
         key=CURRENT,
         group_name="published",
         deps=[AUDIT],
-        description="The version that people and BI tools read: one DuckDB file, one Parquet file per table, a data "
-        "dictionary and a manifest under `published/current`, switched in one step, and only if something changed.",
+        description="The version that people and BI tools read: one DuckDB file, one Parquet file per table, the map "
+        "of the journeys, a data dictionary and a manifest under `published/current`, switched in one step, and only "
+        "if something changed.",
         kinds={"duckdb", "parquet"},
         pool=POOL,
     )
@@ -62,6 +63,7 @@ def current_asset(built: Sequence[dg.AssetsDefinition], *, manifest: Path) -> dg
                 "version": report.version_id,
                 "outcome": report.summary,
                 "path": dg.MetadataValue.path(report.path),
+                "map": dg.MetadataValue.path(report.path / SITE_PAGE),
                 "dictionary": dg.MetadataValue.path(report.path / DICTIONARY_FILE),
                 "as_of": f"{night.as_of:%Y-%m-%d %H:%M} UTC",
                 "night": "completed" if is_night else "not counted: this run built only some of the assets",

@@ -184,7 +184,7 @@ def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:
 
 def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetKey, dict[str, Any]]:
     """Pictures of the tables that are best seen as one, and lists: what is wrong with the data, what is hindsight."""
-    funnel, health, quality, segments, models, identity = (
+    funnel, health, quality, segments, models, identity, flows = (
         dg.AssetKey(["published", table])
         for table in (
             "journey_stages",
@@ -193,9 +193,10 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
             "customer_segments",
             "model_diagnostics",
             "identity_quality",
+            "journey_transitions",
         )
     )
-    if not {funnel, health, quality, segments, models, identity} & wanted:
+    if not {funnel, health, quality, segments, models, identity, flows} & wanted:
         return {}
     from dagster_project.publishing.pictures import (
         as_markdown,
@@ -204,6 +205,7 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
         draw_funnels,
         draw_health,
         draw_health_by_segment,
+        draw_map,
         draw_person_sizes,
         draw_segments,
         list_problems,
@@ -213,6 +215,8 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
     with open_warehouse(settings, read_only=True) as connection:
         told: dict[dg.AssetKey, dict[str, Callable[[], str]]] = {
             funnel: {"funnel": lambda: as_markdown(draw_funnels(connection), alt="Funnel per journey")},
+            # Drawn when the whole stage is built: friction and touchpoints are there, too.
+            flows: {"map": lambda: as_markdown(draw_map(connection), alt="The map of every journey")},
             health: {
                 "trend": lambda: as_markdown(draw_health(connection), alt="Weekly health per journey"),
                 "by_segment": lambda: as_markdown(

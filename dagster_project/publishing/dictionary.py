@@ -32,7 +32,8 @@ def render_dictionary(manifest: Mapping[str, Any]) -> str:
     Parameters
     ----------
     manifest : mapping
-        The version's manifest: ``version_id``, ``as_of``, ``created_at``, ``tables``, ``uses``.
+        The version's manifest: ``version_id``, ``as_of``, ``created_at``, ``tables``, ``uses``, and ``site`` if there
+        is a map of the journeys to link to.
 
     Returns
     -------
@@ -51,6 +52,7 @@ def render_dictionary(manifest: Mapping[str, Any]) -> str:
         words=partial(_words, tables=tables),
         database_file=DATABASE_FILE,
         manifest_file=MANIFEST_FILE,
+        map_page=(manifest.get("site") or {}).get("page"),
         style=style,
         style_hash=_hash(style),
         script=script,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import textwrap
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's palette: told apart by the colour-blind, on light and dark ground.
 ACCENT, QUIET, ALARM = "#0072B2", "#999999", "#D55E00"
+# From pale to vermilion: the share lost right after a touchpoint.
+_LOSS_LIMITS = (0.05, 0.1, 0.2, 0.35)
+_LOSS_SHADES = ("#f6e3d3", "#f0bd95", "#e58f52", "#cb5a14", "#8f3300")
+MAP_TOUCHPOINTS, MAP_FLOWS, MAP_INCHES = 5, 30, 3.6
 WEEKS_SHOWN = 26
 SEGMENT_WEEKS_SHOWN = 13
 PROBLEMS_SHOWN = 40
@@ -112,6 +117,155 @@ _WEIGHTS = """
     order by comparison, level_order
 """
 _NO_WEIGHTS = "No profiles were compared."
+
+
+# The map: what there is of it when it is drawn; friction and flows come after the stages.
+_MAP_STAGES = """
+    select journey, stage_order, stage, reached_count, shared_rate, drop_off_rate, drop_off_low, drop_off_high,
+        coalesce(lead(rank_by_lost) over (partition by journey order by stage_order) = 1, false)
+    from published.journey_stages
+    where week = 'all' and segment = 'all'
+    order by journey, stage_order
+"""
+_MAP_TOUCHPOINTS = """
+    select journey, stage_order, touchpoint, touch_count, drop_off_after_rate
+    from published.stage_touchpoints
+    where week = 'all' and segment = 'all'
+    qualify row_number() over (partition by journey, stage_order order by touch_count desc, touchpoint) <= ?
+    order by journey, stage_order, touch_count desc, touchpoint
+"""
+_MAP_FLOWS = """
+    select journey, from_stage_order, from_step, to_stage_order, to_step, transition_count
+    from published.journey_transitions
+    where level = 'map' and week = 'all' and segment = 'all'
+        and from_stage_order is not null and to_stage_order is not null
+    order by journey, transition_count, from_stage_order, from_step, to_stage_order, to_step
+"""
+_MAP_FRICTION = """
+    select journey, stage_order, touchpoint, min(rank)
+    from published.friction_points
+    where week = 'all' and is_ranked
+    group by all
+    order by all
+"""
+
+
+def draw_map(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Draw the map of every journey: stages as columns, touchpoints as circles, flows between them, friction pinned.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.journey_stages``; ``stage_touchpoints``, ``journey_transitions`` and
+        ``friction_points`` are drawn if they are there.
+
+    Returns
+    -------
+    bytes
+        A PNG of all weeks and everybody. A circle's area is its touches, its colour the share lost right after it; a
+        red square is the rank of the friction there.
+    """
+    journeys: dict[str, list[tuple[Any, ...]]] = {}
+    for journey, *stage in connection.execute(_MAP_STAGES).fetchall():
+        journeys.setdefault(journey, []).append(tuple(stage))
+    circles: dict[str, dict[tuple[int, str], tuple[float, float, int, float | None]]] = {}
+    for journey, order, touchpoint, touches, lost in _if_there(
+        connection, "stage_touchpoints", _MAP_TOUCHPOINTS, [MAP_TOUCHPOINTS]
+    ):
+        known = circles.setdefault(journey, {})
+        level = sum(1 for place, _ in known if place == order)
+        known[order, touchpoint] = (float(order), -0.62 * level, touches, lost)
+    flows: dict[str, list[tuple[Any, ...]]] = {}
+    for journey, *flow in _if_there(connection, "journey_transitions", _MAP_FLOWS):
+        flows.setdefault(journey, []).append(tuple(flow))
+    pins: dict[str, list[tuple[Any, ...]]] = {}
+    for journey, *pin in _if_there(connection, "friction_points", _MAP_FRICTION):
+        pins.setdefault(journey, []).append(tuple(pin))
+    figure, axes = _figure(len(journeys), height=MAP_INCHES * max(len(journeys), 1))
+    figure.subplots_adjust(left=0.02, right=0.99, hspace=0.12)
+    for axis, (journey, stages) in zip(axes, journeys.items(), strict=False):
+        _draw_one_map(
+            axis,
+            journey,
+            stages,
+            circles=circles.get(journey, {}),
+            flows=flows.get(journey, []),
+            pins=pins.get(journey, []),
+        )
+    return _png(figure)
+
+
+def _draw_one_map(
+    axis: Axes,
+    journey: str,
+    stages: list[tuple[Any, ...]],
+    *,
+    circles: dict[tuple[int, str], tuple[float, float, int, float | None]],
+    flows: list[tuple[Any, ...]],
+    pins: list[tuple[Any, ...]],
+) -> None:
+    from matplotlib.patches import FancyArrowPatch
+
+    axis.set_xlim(stages[0][0] - 0.25, stages[-1][0] + 0.9)
+    axis.set_ylim(-0.62 * MAP_TOUCHPOINTS, 1.25)
+    axis.set_axis_off()
+    called = ""
+    for order, stage, reached, rate, drop, low, high, is_main in stages:
+        words = f"{stage}\n{reached:,}" + (f" · {rate:.0%}" if rate is not None else "")
+        axis.annotate(words, (order - 0.12, 0.62), fontsize=8, fontweight="bold" if is_main else None, parse_math=False)
+        if is_main and drop is not None:
+            axis.annotate(f"▼ {drop:.0%} lost ({low:.0%} to {high:.0%})", (order - 0.12, 0.4), fontsize=7, color=ALARM)
+            called = f", most are lost after “{stage}”"
+    shown = [flow for flow in flows if (flow[0], flow[1]) in circles and (flow[2], flow[3]) in circles]
+    shown = [flow for flow in shown if flow[:2] != flow[2:4]][-MAP_FLOWS:]
+    largest = max([flow[4] for flow in shown], default=1)
+    for from_order, from_step, to_order, to_step, count in shown:
+        start, end = circles[from_order, from_step], circles[to_order, to_step]
+        bow = 0.35 if from_order == to_order else 0.0 if from_order < to_order else 0.2
+        axis.add_patch(
+            FancyArrowPatch(
+                start[:2],
+                end[:2],
+                connectionstyle=f"arc3,rad={bow}",
+                arrowstyle="-",
+                linewidth=0.4 + 6 * count / largest,
+                color=QUIET,
+                alpha=0.35,
+                capstyle="butt",
+            )
+        )
+    most = max([touches for _, _, touches, _ in circles.values()], default=1)
+    for (_, name), (x, y, touches, lost) in circles.items():
+        shade = _LOSS_SHADES[sum((lost or 0.0) >= limit for limit in _LOSS_LIMITS)] if lost is not None else "white"
+        axis.scatter([x], [y], s=12 + 340 * touches / most, color=shade, edgecolor="#333333", linewidth=0.8, zorder=3)
+        fact = "" if lost is None else f", {lost:.0%} lost"
+        axis.annotate(
+            f"{name} {touches:,}{fact}", (x + 0.1, y - 0.06), fontsize=6, va="top", zorder=4, parse_math=False
+        )
+    for order, touchpoint, rank in pins:
+        x, y, *_ = circles.get((order, touchpoint), (order, 0.4))
+        axis.annotate(
+            str(rank),
+            (x - 0.09, y + 0.16),
+            fontsize=6,
+            color="white",
+            fontweight="bold",
+            ha="center",
+            zorder=5,
+            bbox={"boxstyle": "square,pad=0.25", "facecolor": ALARM, "edgecolor": "none"},
+        )
+    arrived = f"{stages[-1][3]:.0%} reach “{stages[-1][1]}”" if stages[-1][3] is not None else "nobody entered"
+    _title(axis, f"{journey}: {arrived}{called}")
+
+
+def _if_there(
+    connection: duckdb.DuckDBPyConnection, table: str, query: str, given: list[Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """Rows of a query on a published table; none if the table is not there."""
+    is_there = connection.execute(
+        "select count(*) from duckdb_tables() where schema_name = 'published' and table_name = ?", [table]
+    ).fetchall()
+    return connection.execute(query, given or []).fetchall() if is_there[0][0] else []
 
 
 def draw_funnels(connection: duckdb.DuckDBPyConnection) -> bytes:
@@ -494,7 +648,7 @@ def list_survivorship(connection: duckdb.DuckDBPyConnection) -> str:
 
 
 def _title(axis: Axes, sentence: str) -> None:
-    axis.set_title(sentence, loc="left", fontsize=9, fontweight="bold")
+    axis.set_title(sentence, loc="left", fontsize=9, fontweight="bold", parse_math=False)
 
 
 def as_markdown(picture: bytes, *, alt: str) -> str:
@@ -527,5 +681,8 @@ def _figure(
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
+    with warnings.catch_warnings():
+        # A name in a script that the font does not have shows as boxes; that is nothing to warn of every night.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(buffer, format="png", dpi=90)
     return buffer.getvalue()

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +21,14 @@ from dagster_project.errors import ThroughlineError
 from dagster_project.failpoints import failpoint
 from dagster_project.publishing.catalogue import Catalogue, Example, TableEntry, Use
 from dagster_project.publishing.dictionary import render_dictionary
-from dagster_project.publishing.durable import sha256_of, sync_file, sync_folder, write_text
+from dagster_project.publishing.durable import NO_LINKS, sha256_of, sync_file, sync_folder, write_text
+from dagster_project.publishing.site import JourneyWords, journey_words, site_digest, write_site
 from dagster_project.publishing.versions import (
     DATABASE_FILE,
     DICTIONARY_FILE,
     MANIFEST_FILE,
+    SITE_FOLDER,
+    SITE_PAGE,
     VERSION_COLUMN,
     Version,
     current_version,
@@ -38,7 +41,7 @@ from dagster_project.publishing.versions import (
     version_path,
 )
 from dagster_project.settings import Settings
-from dagster_project.warehouse import open_warehouse
+from dagster_project.warehouse import open_database, open_warehouse
 
 # Every DuckDB from 1.2 (February 2025) on opens it, which is what BI drivers ship.
 STORAGE_VERSION = "v1.2.0"
@@ -46,9 +49,6 @@ STORAGE_VERSION = "v1.2.0"
 # What BI drivers and Parquet readers do not know (128-bit integers would become doubles in Parquet,
 # UUIDs and JSON raw bytes) is published as the nearest type that they do know; a value that does not fit is an error.
 _PORTABLE_TYPES = {"HUGEINT": "BIGINT", "UHUGEINT": "BIGINT", "UUID": "VARCHAR", "JSON": "VARCHAR"}
-
-# Errors of the file system that say "no hard links here", after which a copy does as well.
-_NO_LINKS = {errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +234,11 @@ def _bring_up_to_date(
         with open_warehouse(settings, read_only=True) as connection:
             tables = _read_tables(connection, catalogue=catalogue)
             told = _told_uses(uses, tables=tables)
-            fingerprint = _digest([[[table.name, table.fingerprint, table.described] for table in tables], told])
+            words = journey_words(connection)
+            # The site is made of the tables and of its own files: a change of either is a new version.
+            fingerprint = _digest(
+                [[[table.name, table.fingerprint, table.described] for table in tables], told, site_digest(words)]
+            )
             failpoint("publishing.fingerprinted")
             if before and before.fingerprint == fingerprint and before.is_whole():
                 return tables, before
@@ -254,7 +258,7 @@ def _bring_up_to_date(
             if known and known.fingerprint == fingerprint and known.is_whole(checks_content=True):
                 _adopt(known, manifest=manifest)
             else:
-                _build(connection, partial, tables=tables, manifest=manifest, before=before)
+                _build(connection, partial, tables=tables, manifest=manifest, words=words, before=before)
         if partial.is_dir():
             _put_in_place(settings, partial, path)
         switch(settings, version_id)
@@ -340,6 +344,7 @@ def _build(
     *,
     tables: Sequence[_Table],
     manifest: dict[str, Any],
+    words: Mapping[str, JourneyWords],
     before: Version | None,
 ) -> None:
     """Write all files of a version into an unfinished folder; the manifest, which names them, last."""
@@ -363,12 +368,34 @@ def _build(
     content = manifest | {
         "database": {"storage_version": STORAGE_VERSION, **_file_entry(folder / DATABASE_FILE)},
         "tables": {table.name: _manifest_entry(table, folder=folder) for table in tables},
+        "site": _write_site(folder, manifest=manifest, words=words, before=before),
     }
+    failpoint("publishing.site_written")
     write_text(folder / DICTIONARY_FILE, render_dictionary(content))
     failpoint("publishing.dictionary_written")
     _write_manifest(folder, content | {"dictionary": _file_entry(folder / DICTIONARY_FILE)})
     failpoint("publishing.manifest_written")
     sync_folder(folder)
+
+
+def _write_site(
+    folder: Path, *, manifest: Mapping[str, Any], words: Mapping[str, JourneyWords], before: Version | None
+) -> dict[str, Any]:
+    """Write the map of the journeys from the version's own DuckDB file; its entry in the manifest."""
+    known = {entry["sha256"]: before.path / entry["file"] for entry in before.site_files} if before else {}
+    with open_database(folder / DATABASE_FILE) as connection:
+        written = write_site(
+            connection,
+            folder / SITE_FOLDER,
+            version_id=manifest["version_id"],
+            as_of=manifest["as_of"],
+            words=words,
+            before=known,
+        )
+    entries = [
+        {**_file_entry(folder / SITE_FOLDER / name), "file": f"{SITE_FOLDER}/{name.as_posix()}"} for name in written
+    ]
+    return {"page": SITE_PAGE, "files": entries}
 
 
 def _write_table(connection: duckdb.DuckDBPyConnection, table: _Table, *, version_id: str) -> None:
@@ -412,7 +439,7 @@ def _link_unchanged(table: _Table, *, folder: Path, before: Version | None) -> b
     try:
         os.link(source, folder / table.file)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
+        if error.errno not in NO_LINKS:
             raise
         shutil.copy2(source, folder / table.file)
         sync_file(folder / table.file)

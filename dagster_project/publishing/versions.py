@@ -33,6 +33,8 @@ KEPT_AT_LEAST = timedelta(hours=24)
 DATABASE_FILE = "throughline.duckdb"
 MANIFEST_FILE = "manifest.json"
 DICTIONARY_FILE = "dictionary.html"
+SITE_FOLDER = "site"
+SITE_PAGE = f"{SITE_FOLDER}/index.html"
 # The column that every table carries in DuckDB beside its own.
 VERSION_COLUMN = {
     "name": "version_id",
@@ -68,6 +70,8 @@ class Version:
         The manifest's entry for each table.
     dictionary : mapping or None
         The manifest's entry for the data dictionary; None in versions made before there was one.
+    site : mapping or None
+        The manifest's entry for the map of the journeys; None in versions made before there was one.
     """
 
     version_id: str
@@ -80,6 +84,7 @@ class Version:
     is_current: bool
     tables: Mapping[str, Mapping[str, Any]]
     dictionary: Mapping[str, Any] | None = None
+    site: Mapping[str, Any] | None = None
 
     @property
     def database_path(self) -> Path:
@@ -91,17 +96,27 @@ class Version:
         """The version's data dictionary, a page for a browser; None in versions made before there was one."""
         return self.path / self.dictionary["file"] if self.dictionary else None
 
+    @property
+    def site_path(self) -> Path | None:
+        """The version's map of the journeys, a page for a browser; None in versions made before there was one."""
+        return self.path / self.site["page"] if self.site else None
+
+    @property
+    def site_files(self) -> list[Mapping[str, Any]]:
+        """The manifest's entries for the files of the map of the journeys."""
+        return list(self.site["files"]) if self.site else []
+
     def is_whole(self, *, checks_content: bool = False) -> bool:
         """Whether every file the manifest names is there.
 
         Parameters
         ----------
         checks_content : bool
-            Compare the SHA-256 of the Parquet files and the dictionary too, not only their sizes.
+            Compare the SHA-256 of the Parquet files, the dictionary and the site too, not only their sizes.
         """
         if not self.database_path.is_file():
             return False
-        for entry in (*self.tables.values(), *([self.dictionary] if self.dictionary else [])):
+        for entry in (*self.tables.values(), *([self.dictionary] if self.dictionary else []), *self.site_files):
             path = self.path / entry["file"]
             if not path.is_file() or path.stat().st_size != entry["bytes"]:
                 return False
@@ -320,6 +335,7 @@ def read_version(path: Path, *, is_current: bool = False) -> Version | None:
             is_current=is_current,
             tables=manifest["tables"],
             dictionary=manifest.get("dictionary"),
+            site=manifest.get("site"),
         )
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
         return None

@@ -20,10 +20,16 @@ def read_current(published: Path) -> dict[str, Any]:
         "throughline.duckdb",
         "manifest.json",
         "dictionary.html",
+        "site",
         *(entry["file"] for entry in manifest["tables"].values()),
     }
     page = (folder / manifest["dictionary"]["file"]).read_bytes()
     assert hashlib.sha256(page).hexdigest() == manifest["dictionary"]["sha256"]
+    files = {str(path.relative_to(folder)): path for path in (folder / "site").rglob("*") if path.is_file()}
+    assert manifest["site"]["page"] in files
+    assert {entry["file"]: entry["sha256"] for entry in manifest["site"]["files"]} == {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()
+    }
     database = (folder / "throughline.duckdb").read_bytes()
     assert hashlib.sha256(database).hexdigest() == manifest["database"]["sha256"]
     rows: dict[str, list[tuple[Any, ...]]] = {}

@@ -16,12 +16,14 @@ from dagster_project.publishing.pictures import (
     draw_funnels,
     draw_health,
     draw_health_by_segment,
+    draw_map,
     draw_match_weights,
     draw_person_sizes,
     draw_segments,
     list_problems,
     list_survivorship,
 )
+from tests.publishing.journey_tables import STAGES, make_tables
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -114,6 +116,27 @@ def titles(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Axes, "set_title", heard)
     return found
+
+
+def test_the_map_shows_stages_touchpoints_and_friction_that_are_there(said: list[str], titles: list[str]) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create schema published")
+        make_tables(connection)
+        assert draw_map(connection).startswith(PNG)
+        # 4,232 of 11,040: three quarters in seven weeks and half in one go on at each of three steps.
+        assert any(title == "checkout: 38% reach “Bought”, most are lost after “Checkout started”" for title in titles)
+        assert "Checkout started\n11,040 · 100%" in said and "checkout 22,080, 33% lost" in said
+        # Two frictions are ranked, the third is too small; they are pinned in both journeys that have a value or none.
+        assert sorted(each for each in said if each in ("1", "2", "3")) == ["1", "1", "2", "2"]
+        for table in ("stage_touchpoints", "journey_transitions", "friction_points"):
+            connection.execute(f"drop table published.{table}")
+        said.clear()
+        assert draw_map(connection).startswith(PNG)
+        assert len(said) == len([stage for stages in STAGES.values() for stage in stages]) + 2
+        connection.execute("delete from published.journey_stages")
+        said.clear()
+        draw_map(connection)
+    assert said == ["No journey has data yet."]
 
 
 def test_a_funnel_says_how_many_reach_the_end(connection: duckdb.DuckDBPyConnection, titles: list[str]) -> None:
