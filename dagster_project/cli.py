@@ -646,6 +646,7 @@ def _doctor(_: argparse.Namespace) -> int:
         _check_python,
         _check_zone,
         _check_contracts,
+        _check_journeys,
         _check_inbox,
         _check_key,
         _check_disk,
@@ -678,6 +679,28 @@ def _check_contracts(_: Settings) -> str:
 
     contracts = load_contracts()
     return f"{len(contracts)} tables of {len({c.source for c in contracts})} sources are contracted."
+
+
+def _check_journeys(settings: Settings) -> str:
+    from dagster_project.journeys import find_faults, find_unseen, look_for_events, read_definitions, tell_sights
+    from dagster_project.night import warehouse_holder
+    from dagster_project.warehouse import open_warehouse
+
+    definitions = read_definitions()
+    if faults := find_faults(definitions):
+        raise ThroughlineError("\n      ".join(fault.sentence for fault in faults))
+    told = f"{len(definitions.journeys)} journeys are defined"
+    if warehouse_holder(settings) or not settings.warehouse_path.is_file():
+        return f"{told}; there is no warehouse to say which of their events happen."
+    with open_warehouse(settings, read_only=True) as connection:
+        tables = connection.execute("select schema_name || '.' || table_name from duckdb_tables()").fetchall()
+        if not {("timeline.customer_events",), ("journeys.attempt_stages",), ("journeys.attempts",)} <= set(tables):
+            return f"{told}; the warehouse has no journeys yet to say which of their events happen."
+        sights = look_for_events(connection, definitions)
+        unseen, _ = find_unseen(connection, definitions, sights)
+    lines = [f"{told}; their events in the data, those of known people of all:", *tell_sights(sights)]
+    lines += [f"note: {fault.sentence}" for fault in unseen]
+    return "\n        ".join(lines)
 
 
 def _check_inbox(settings: Settings) -> str:

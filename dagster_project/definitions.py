@@ -8,6 +8,7 @@ from dagster_project.defs.expectations import landed_checks, published_checks
 from dagster_project.defs.friction import friction
 from dagster_project.defs.identity import persons, probabilistic_links
 from dagster_project.defs.jobs import land_only, nightly, nightly_schedule, retrain
+from dagster_project.defs.journeys import definitions as journey_definitions
 from dagster_project.defs.landing import CONTRACTS, landing_assets
 from dagster_project.defs.night import Warehouse
 from dagster_project.defs.predictions import predictions
@@ -23,6 +24,7 @@ _built = [
     persons,
     message_signals,
     timeline_and_journeys,
+    journey_definitions,
     discovery,
     friction,
     predictions,

@@ -232,6 +232,10 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         *within("share_rate", "share_low", "share_high"),
         between("median_seconds", 0),
     ],
+    "journey_definitions": [
+        *_counts("attempt_count"),
+        *money("value_amount", "value_currency"),
+    ],
     "stage_survival": [
         *given("stage", "survival_rate", "advanced_rate", "lost_rate"),
         between("stage_order", 1),

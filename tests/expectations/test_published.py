@@ -75,6 +75,11 @@ GOOD = {
         'checkout' as journey, 'A1' as abandonment_type, 'Long pause' as name, 'They pause.' as description,
         40 as attempt_count, 0.4 as share_rate, 0.3 as share_low, 0.5 as share_high, 'Cart' as main_stage,
         'website' as main_touchpoint, 300.0 as median_seconds, 'longest pause' as main_signal""",
+    "journey_definitions": """
+        'checkout' as journey, 'From cart to till' as title, 'checkout_started' as start_events,
+        'order_placed' as success_events, null::varchar as failure_events, 1 as window_days, true as is_repeatable,
+        9.5::double as value_amount, 'USD' as value_currency, 'Product' as owner, 'contact_rate' as guard_rails,
+        12 as attempt_count, 'few attempts' as problem""",
     "stage_survival": """
         'checkout' as journey, 1 as stage_order, 'cart' as stage, 1 as day, 0.5 as survival_rate, 0.4 as low,
         0.6 as high, 0.3 as advanced_rate, 0.2 as advanced_low, 0.4 as advanced_high, 0.2 as lost_rate,
