@@ -6,12 +6,13 @@ import json
 import sys
 from pathlib import Path
 
-from tests.bench import identity, landing, scoring, timeline
+from tests.bench import identity, journeys, landing, scoring, timeline
 
 BENCHES = {
     "landing": landing.bench,
     "timeline": timeline.bench,
     "identity": identity.bench,
+    "journeys": journeys.bench,
     "scoring": scoring.bench,
 }
 

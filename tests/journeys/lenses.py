@@ -15,7 +15,7 @@ from tests.nights import whole_night
 # What stands before the lenses, in no order: dbt knows it.
 STEPS = (
     *("journey_roles", "stage_events", "attempt_spans", "attempt_events", "watched_journeys", "attempts", "steps"),
-    *("attempt_stages", "attempt_effort", "attempt_segments", "stage_curves"),
+    *("attempt_stages", "attempt_effort", "attempt_segments"),
 )
 LENSES = ("published_journey_stages", "stage_survival", "journey_transitions", "journey_effort")
 
@@ -27,9 +27,13 @@ _TABLES = """
     create table staging.journey_stages (journey varchar, stage_order integer, stage varchar, events varchar);
     create table staging.event_taxonomy (source varchar, event varchar, touchpoint varchar);
     create table timeline.customer_events (
-        event_id varchar, component_id varchar, person_id varchar, source varchar, event varchar, touchpoint varchar,
-        kind varchar, channel varchar, traffic_class varchar, occurred_at timestamp, available_at timestamp,
-        rating double, text_id varchar, revenue decimal(18, 2), currency varchar
+        event_id varchar, component_id varchar, person_id varchar, identity_tier varchar, account_id varchar,
+        session_id varchar, source varchar, source_table varchar, event_name varchar, event varchar, touchpoint varchar,
+        kind varchar, lifecycle_stage varchar, occurred_at timestamp, available_at timestamp, device_id varchar,
+        url varchar, referrer varchar, utm_source varchar, utm_medium varchar, utm_campaign varchar, channel varchar,
+        traffic_class varchar, user_agent varchar, device_type varchar, os varchar, os_version varchar,
+        app_version varchar, country varchar, order_id varchar, revenue decimal(18, 2), currency varchar, rating double,
+        text_id varchar, properties json, has_analytics_consent boolean default true
     );
     create table timeline.message_signals (text_id varchar, compound double);
     create table predictions.segments (segment varchar);

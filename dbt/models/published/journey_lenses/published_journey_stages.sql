@@ -5,6 +5,8 @@
 with
     stages as (select journey, stage_order, stage from {{ ref("journey_stages") }}),
 
+    last_stages as (select journey, max(stage_order) as stage_order from stages group by journey),
+
     attempt_stages as (
         select attempt_stages.*, segments.assigned_segment
         from {{ ref("attempt_stages") }} as attempt_stages
@@ -37,36 +39,130 @@ with
         select {{ slice }}, week_start_date, reached_count as entered_count from counted where stage_order = 1
     ),
 
-    curves as (
+    {#
+        Numbers stand for slices: what is counted by the million is sorted by them. Nobody leaves the last stage, so it has
+        none.
+    #}
+    slices as (
         select
-            {{ slice }},
-            stage_order,
-            stayed_seconds,
-            advanced_rate,
-            lost_rate,
-            lost_variance,
-            {{ log_log_low("advanced_rate", "advanced_variance") }} as advanced_low,
-            {{ log_log_high("advanced_rate", "advanced_variance") }} as advanced_high
-        from {{ ref("stage_curves") }}
+            counted.journey,
+            counted.week,
+            counted.segment,
+            counted.stage_order,
+            row_number() over (
+                order by counted.journey, counted.week, counted.segment, counted.stage_order
+            ) as slice_number
+        from counted
+        inner join last_stages on counted.journey = last_stages.journey
+        where counted.stage_order < last_stages.stage_order
     ),
 
-    {# The share that is lost as far as it was watched, and when half have gone on. #}
-    survived as (
+    measured_stays as (
         select
-            {{ slice }},
+            journey,
+            week_start_date,
+            assigned_segment,
             stage_order,
-            {{ value_at_last("lost_rate", ["stayed_seconds"]) }} as drop_off_rate,
-            {{ value_at_last("lost_variance", ["stayed_seconds"]) }} as drop_off_variance,
-            min(case when advanced_rate >= 0.5 then stayed_seconds end) as half_advanced,
-            {# Where all have gone on there is no interval any more. #}
+            way_out,
+            {{ turn_of("stayed_seconds", "way_out") }} as turn
+        from attempt_stages
+    ),
+
+    sliced as (
+        {{ with_slices("measured_stays", ["journey", "week_start_date", "stage_order", "way_out", "turn"]) }}
+    ),
+
+    stays as (
+        select slices.slice_number, 0 as grid, sliced.way_out, sliced.turn
+        from sliced
+        inner join
+            slices
+            on sliced.journey = slices.journey
+            and sliced.week = slices.week
+            and sliced.segment = slices.segment
+            and sliced.stage_order = slices.stage_order
+    ),
+
+    {{ competing_risks("stays", ["slice_number"]) }},
+
+    {# The share that is lost as far as it was watched. #}
+    lost_in_the_end as (
+        select
+            slice_number,
+            {{ value_at_last("lost_rate", ["first_place"]) }} as lost_rate,
+            {{ value_at_last("hazards", ["first_place"]) }} as hazards,
+            {{ value_at_last("lost_linear", ["first_place"]) }} as lost_linear,
+            {{ value_at_last("lost_square", ["first_place"]) }} as lost_square
+        from stretches
+        group by slice_number
+    ),
+
+    {# The share that has gone on with each that goes: those of the stretch so far are one draw of many again. #}
+    advancing as (
+        select
+            turned.slice_number,
+            (turned.turn - turned.turn % 2) / 2000000.0 as stayed_seconds,
+            stretches.rate_before,
+            stretches.watched,
+            (turned.advanced_so_far - stretches.advanced_before) / stretches.watched as share_of_stretch,
+            stretches.hazards - stretches.hazard as hazards,
+            stretches.advanced_linear - stretches.advanced_linear_step as linear,
+            stretches.advanced_square - stretches.advanced_square_step as square,
+            stretches.advanced_rate
+            - stretches.rate_before
+            * (stretches.advanced_before + stretches.advanced - turned.advanced_so_far)
+            / stretches.watched as rate
+        from turned
+        inner join
+            stretches on turned.slice_number = stretches.slice_number and turned.stretch = stretches.stretch
+        where turned.way_out = 'advanced'
+    ),
+
+    advanced as (
+        select
+            slice_number,
+            stayed_seconds,
+            round(rate, 12) as rate,
+            {{ incidence_variance("rate", "hazards", "linear", "square") }}
+            + power(rate_before, 2) / watched * share_of_stretch * (1 - share_of_stretch) as variance
+        from advancing
+    ),
+
+    {# When half have gone on; where all have there is no interval any more. #}
+    half_advanced as (
+        select
+            slice_number,
+            min(case when rate >= 0.5 then stayed_seconds end) as half_advanced,
             min(
-                case when coalesce(advanced_high, advanced_rate) >= 0.5 then stayed_seconds end
+                case
+                    when coalesce({{ log_log_high("rate", "variance") }}, rate) >= 0.5 then stayed_seconds
+                end
             ) as half_advanced_low,
             min(
-                case when coalesce(advanced_low, advanced_rate) >= 0.5 then stayed_seconds end
+                case when coalesce({{ log_log_low("rate", "variance") }}, rate) >= 0.5 then stayed_seconds end
             ) as half_advanced_high
-        from curves
-        group by {{ slice }}, stage_order
+        from advanced
+        group by slice_number
+    ),
+
+    survived as (
+        select
+            {{ all_but(["slice_number"], "slices") }},
+            round(lost_in_the_end.lost_rate, 12) as drop_off_rate,
+            {{
+                incidence_variance(
+                    "lost_in_the_end.lost_rate",
+                    "lost_in_the_end.hazards",
+                    "lost_in_the_end.lost_linear",
+                    "lost_in_the_end.lost_square",
+                )
+            }} as drop_off_variance,
+            half_advanced.half_advanced,
+            half_advanced.half_advanced_low,
+            half_advanced.half_advanced_high
+        from slices
+        inner join lost_in_the_end on slices.slice_number = lost_in_the_end.slice_number
+        left join half_advanced on slices.slice_number = half_advanced.slice_number
     ),
 
     conversion_values as (

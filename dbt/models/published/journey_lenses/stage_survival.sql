@@ -1,15 +1,50 @@
-{# The curves of all attempts, read off at the end of each day. #}
+{# All attempts of a stage, read off at the end of each day. #}
 with
     journeys as (select journey, window_days from {{ ref("journeys") }}),
 
-    stages as (select journey, stage_order, stage from {{ ref("journey_stages") }}),
+    stages as (
+        select journey, stage_order, stage, max(stage_order) over (partition by journey) as last_stage_order
+        from {{ ref("journey_stages") }}
+    ),
 
-    curves as (select * from {{ ref("stage_curves") }} where week = 'all' and segment = 'all'),
+    {# Nobody leaves the last stage: who reaches it has converted. #}
+    stays as (
+        select
+            attempt_stages.journey,
+            attempt_stages.stage_order,
+            attempt_stages.way_out,
+            {# The day at whose end it counts. #}
+            cast(ceil(attempt_stages.stayed_seconds / 86400) as integer) as grid,
+            {{ turn_of("attempt_stages.stayed_seconds", "attempt_stages.way_out") }} as turn
+        from {{ ref("attempt_stages") }} as attempt_stages
+        inner join
+            stages
+            on attempt_stages.journey = stages.journey
+            and attempt_stages.stage_order = stages.stage_order
+        where attempt_stages.stage_order < stages.last_stage_order
+    ),
 
+    {{ competing_risks("stays", ["journey", "stage_order"]) }},
+
+    day_ends as (
+        select
+            *,
+            row_number() over (partition by journey, stage_order, grid order by first_place desc) as from_last
+        from stretches
+    ),
+
+    ends as (select * from day_ends where from_last = 1),
+
+    {# Those who stayed for a whole number of days were there still when it was over. #}
     entered as (
-        select journey, stage_order, max(at_risk_count) as entered_count
-        from curves
-        group by journey, stage_order
+        select journey, stage_order, count(*) as entered_count from stays group by journey, stage_order
+    ),
+
+    to_the_instant as (
+        select journey, stage_order, grid, count(*) as leaving_count
+        from stays
+        where turn - turn % 2 = 2 * 86400000000 * cast(grid as bigint)
+        group by journey, stage_order, grid
     ),
 
     days as (
@@ -22,33 +57,36 @@ with
         inner join journeys on entered.journey = journeys.journey
     ),
 
-    timed as (select *, cast(day as double) * 86400 as day_seconds from days),
-
     read_off as (
         select
-            timed.journey,
-            timed.stage_order,
-            timed.day,
-            case
-                when curves.stayed_seconds is null
-                then timed.entered_count
-                when curves.stayed_seconds = timed.day_seconds
-                then curves.at_risk_count
-                else curves.left_at_risk_count
-            end as at_risk_count,
-            coalesce(curves.survival_rate, 1.0) as survival_rate,
-            coalesce(curves.survival_variance, 0.0) as survival_variance,
-            coalesce(curves.advanced_rate, 0.0) as advanced_rate,
-            coalesce(curves.advanced_variance, 0.0) as advanced_variance,
-            coalesce(curves.lost_rate, 0.0) as lost_rate,
-            coalesce(curves.lost_variance, 0.0) as lost_variance
-        from
-            timed
-            {{
-                asof_latest_join(
-                    "curves", "curves", ["journey", "stage_order"], "timed", "day_seconds", "stayed_seconds"
-                )
-            }}
+            days.journey,
+            days.stage_order,
+            days.day,
+            days.entered_count
+            - coalesce(ends.last_place, 0)
+            + coalesce(to_the_instant.leaving_count, 0) as at_risk_count,
+            round(coalesce(ends.rate, 1.0), 12) as survival_rate,
+            coalesce(power(ends.rate, 2) * ends.hazards, 0.0) as survival_variance,
+            {% for way in ["advanced", "lost"] %}
+                round(coalesce(ends.{{ way }}_rate, 0.0), 12) as {{ way }}_rate,
+                coalesce(
+                    {{
+                        incidence_variance(
+                            "ends." ~ way ~ "_rate",
+                            "ends.hazards",
+                            "ends." ~ way ~ "_linear",
+                            "ends." ~ way ~ "_square",
+                        )
+                    }},
+                    0.0
+                ) as {{ way }}_variance{{ "," if not loop.last }}
+            {% endfor %}
+        from days {{ asof_latest_join("ends", "ends", ["journey", "stage_order"], "days", "day", "grid") }}
+        left join
+            to_the_instant
+            on days.journey = to_the_instant.journey
+            and days.stage_order = to_the_instant.stage_order
+            and days.day = to_the_instant.grid
     ),
 
     final as (
