@@ -52,6 +52,10 @@
 {% macro plus_days(instant, days) %}({{ instant }} + {{ days }} * interval 1 day) {% endmacro %}
 
 
+{# An instant less a number of days of 24 hours. #}
+{% macro days_earlier(instant, days) %}({{ instant }} - {{ days }} * interval 1 day) {% endmacro %}
+
+
 {#
     Left join of `left_alias` to the row of `relation` with equal keys whose `right_time` is the first at or
     after `left_time`. Rows that must find none have no `left_time`: a further condition would make it a nested loop.

@@ -1,6 +1,7 @@
 {#
     Which stages and touchpoints people ask about: a contact belongs to the attempts that it happens in, and there to the
-    last touch before it.
+    last touch at an earlier instant. What a source records at the instant of the contact itself, such as the ticket's
+    first comment, is part of it.
 #}
 with
     contacts as (select * from {{ ref("support_contacts") }} where person_id is not null),
@@ -29,23 +30,28 @@ with
         left join signals on contacts.text_id = signals.text_id
     ),
 
+    {# A window over all touches would sort them all. #}
+    earlier_times as (
+        select inside.attempt_id, inside.contact_id, max(touches.occurred_at) as occurred_at
+        from touches
+        inner join
+            inside on touches.attempt_id = inside.attempt_id and touches.occurred_at < inside.contacted_at
+        group by inside.attempt_id, inside.contact_id
+    ),
+
     earlier as (
         select
-            inside.attempt_id,
-            inside.contact_id,
-            touches.occurred_at,
-            touches.stage_order,
-            touches.touchpoint,
-            row_number() over (
-                partition by inside.attempt_id, inside.contact_id
-                order by touches.occurred_at desc, touches.event_id desc
-            ) as place
-        from inside
+            earlier_times.attempt_id,
+            earlier_times.contact_id,
+            earlier_times.occurred_at,
+            {{ value_at_last("touches.stage_order", ["touches.event_id"]) }} as stage_order,
+            {{ value_at_last("touches.touchpoint", ["touches.event_id"]) }} as touchpoint
+        from touches
         inner join
-            touches
-            on inside.attempt_id = touches.attempt_id
-            and touches.occurred_at <= inside.contacted_at
-            and (touches.occurred_at < inside.contacted_at or touches.event_id < inside.contact_id)
+            earlier_times
+            on touches.attempt_id = earlier_times.attempt_id
+            and touches.occurred_at = earlier_times.occurred_at
+        group by earlier_times.attempt_id, earlier_times.contact_id, earlier_times.occurred_at
     ),
 
     placed as (
@@ -62,11 +68,7 @@ with
         from inside
         inner join attempts on inside.attempt_id = attempts.attempt_id
         inner join segments on inside.attempt_id = segments.attempt_id
-        left join
-            earlier
-            on inside.attempt_id = earlier.attempt_id
-            and inside.contact_id = earlier.contact_id
-            and earlier.place = 1
+        left join earlier on inside.attempt_id = earlier.attempt_id and inside.contact_id = earlier.contact_id
     ),
 
     {# Each contact at its touchpoint and at the stage as a whole, by its channel and by any. #}

@@ -1,73 +1,163 @@
+{#
+    Everything is counted by attempt where the many are, and what few touches have (a message, a rating, a contact
+    afterwards, being the last of a lost attempt) is counted apart; both are added up week by week.
+#}
+{% set counts = [
+    "touch_count",
+    "attempt_count",
+    "converted_count",
+    "lost_count",
+    "left_count",
+    "friction_count",
+    "message_count",
+    "mood_sum",
+    "rating_count",
+    "rating_sum",
+    "watched_count",
+    "asked_count",
+] %}
+
 with
-    touchpoints as (select * from {{ ref("attempt_touchpoints") }}),
+    attempts as (
+        select
+            attempts.attempt_id,
+            attempts.person_id,
+            attempts.journey,
+            attempts.week_start_date,
+            attempts.status,
+            attempts.started_at,
+            coalesce(attempts.ended_at, attempts.deadline_at) as until_at,
+            segments.assigned_segment
+        from {{ ref("attempts") }} as attempts
+        inner join {{ ref("attempt_segments") }} as segments on attempts.attempt_id = segments.attempt_id
+    ),
 
-    attempts as (select attempt_id, journey, week_start_date, status from {{ ref("attempts") }}),
+    steps as (select * from {{ ref("steps") }}),
 
-    stages as (select journey, stage_order, stage from {{ ref("journey_stages") }}),
+    touches as (select * from {{ ref("attempt_events") }}),
 
-    segments as (select attempt_id, assigned_segment from {{ ref("attempt_segments") }}),
+    contacts as (select * from {{ ref("support_contacts") }}),
 
-    {# One row per attempt, stage and touchpoint, whatever the channels. #}
-    by_attempt as (
+    {# From then on less than a day has been watched. #}
+    watched as (select {{ days_earlier("max(watched_until_at)", 1) }} as young_from from contacts),
+
+    visits as (
         select
             attempt_id,
             stage_order,
             touchpoint,
             sum(touch_count) as touch_count,
-            sum(friction_count) as friction_count,
-            bool_or(is_last) as is_last,
-            sum(rating_count) as rating_count,
-            sum(rating_sum) as rating_sum,
-            sum(message_count) as message_count,
-            sum(mood_sum) as mood_sum,
-            bool_or(is_asked_after) as is_asked_after
-        from touchpoints
+            bool_or(is_friction) as has_friction,
+            min(entered_at) as entered_at
+        from steps
         group by attempt_id, stage_order, touchpoint
     ),
 
-    {% set counts = [
-        "touch_count",
-        "attempt_count",
-        "converted_count",
-        "lost_count",
-        "left_count",
-        "friction_count",
-        "rating_count",
-        "rating_sum",
-        "message_count",
-        "mood_sum",
-        "watched_count",
-        "asked_count",
-    ] %}
+    last_steps as (
+        select steps.attempt_id, max(steps.step_number) as step_number
+        from steps
+        inner join attempts on steps.attempt_id = attempts.attempt_id
+        where attempts.status = 'lost'
+        group by steps.attempt_id
+    ),
+
+    left_after as (
+        select steps.attempt_id, steps.stage_order, steps.touchpoint
+        from steps
+        inner join
+            last_steps
+            on steps.attempt_id = last_steps.attempt_id
+            and steps.step_number = last_steps.step_number
+    ),
+
+    said as (
+        select
+            touches.attempt_id,
+            touches.stage_order,
+            touches.touchpoint,
+            touches.rating,
+            (signals.compound + 1) / 2 as mood
+        from touches
+        left join {{ source("timeline", "message_signals") }} as signals on touches.text_id = signals.text_id
+        where touches.text_id is not null or touches.rating is not null
+    ),
+
+    {# A contact up to a day after its end may follow an attempt's last touches. #}
+    contacts_near as (
+        select
+            attempts.attempt_id,
+            contacts.contacted_at,
+            {{ days_earlier("contacts.contacted_at", 1) }} as day_before
+        from contacts
+        inner join
+            attempts
+            on contacts.person_id = attempts.person_id
+            and contacts.contacted_at > attempts.started_at
+            and contacts.contacted_at <= {{ plus_days("attempts.until_at", 1) }}
+    ),
+
+    asked_after as (
+        select distinct touches.attempt_id, touches.stage_order, touches.touchpoint
+        from touches
+        inner join
+            contacts_near
+            on touches.attempt_id = contacts_near.attempt_id
+            and touches.occurred_at < contacts_near.contacted_at
+            and touches.occurred_at >= contacts_near.day_before
+        where touches.occurred_at <= (select young_from from watched)
+    ),
+
+    {% set parts = {
+        "visits": {
+            "touch_count": "sum(part.touch_count)",
+            "attempt_count": "count(*)",
+            "converted_count": "count(case when attempts.status = 'converted' then 1 end)",
+            "lost_count": "count(case when attempts.status = 'lost' then 1 end)",
+            "friction_count": "count(case when part.has_friction then 1 end)",
+            "watched_count": "count(case when part.entered_at <= watched.young_from then 1 end)",
+        },
+        "left_after": {"left_count": "count(*)"},
+        "said": {
+            "message_count": "count(part.mood)",
+            "mood_sum": "sum(cast(part.mood as " ~ exact_type() ~ "))",
+            "rating_count": "count(part.rating)",
+            "rating_sum": "sum(cast(part.rating as " ~ exact_type() ~ "))",
+        },
+        "asked_after": {"asked_count": "count(*)"},
+    } %}
+
+    {% for part, sums in parts.items() %}
+        {{ part }}_by_week as (
+            select
+                attempts.journey,
+                attempts.week_start_date,
+                attempts.assigned_segment,
+                part.stage_order,
+                part.touchpoint,
+                {% for count in counts %}
+                    {{ sums.get(count, "0") }} as {{ count }}{{ "," if not loop.last }}
+                {% endfor %}
+            from {{ part }} as part
+            inner join
+                attempts on part.attempt_id = attempts.attempt_id
+                {{ "cross join watched" if part == "visits" }}
+            group by
+                attempts.journey,
+                attempts.week_start_date,
+                attempts.assigned_segment,
+                part.stage_order,
+                part.touchpoint
+        ),
+    {% endfor %}
 
     weekly as (
-        select
-            attempts.journey,
-            attempts.week_start_date,
-            segments.assigned_segment,
-            by_attempt.stage_order,
-            by_attempt.touchpoint,
-            sum(by_attempt.touch_count) as touch_count,
-            count(*) as attempt_count,
-            count(case when attempts.status = 'converted' then 1 end) as converted_count,
-            count(case when attempts.status = 'lost' then 1 end) as lost_count,
-            count(case when attempts.status = 'lost' and by_attempt.is_last then 1 end) as left_count,
-            count(case when by_attempt.friction_count > 0 then 1 end) as friction_count,
-            sum(by_attempt.rating_count) as rating_count,
-            sum(by_attempt.rating_sum) as rating_sum,
-            sum(by_attempt.message_count) as message_count,
-            sum(by_attempt.mood_sum) as mood_sum,
-            count(by_attempt.is_asked_after) as watched_count,
-            count(case when by_attempt.is_asked_after then 1 end) as asked_count
-        from by_attempt
-        inner join attempts on by_attempt.attempt_id = attempts.attempt_id
-        inner join segments on by_attempt.attempt_id = segments.attempt_id
-        group by
-            attempts.journey,
-            attempts.week_start_date,
-            segments.assigned_segment,
-            by_attempt.stage_order,
-            by_attempt.touchpoint
+        {% for part in parts %}
+            select *
+            from {{ part }}_by_week
+            {% if not loop.last %}
+                union all
+            {% endif %}
+        {% endfor %}
     ),
 
     sliced as ({{ with_week_margins("weekly", ["journey", "stage_order", "touchpoint"] + counts) }}),
@@ -91,6 +181,8 @@ with
     ),
 
     rated as (select *, converted_count + lost_count as closed_count from summed),
+
+    stages as (select journey, stage_order, stage from {{ ref("journey_stages") }}),
 
     final as (
         select

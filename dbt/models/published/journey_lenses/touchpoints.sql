@@ -1,71 +1,89 @@
+{% set counts = [
+    "touch_count",
+    "attempt_count",
+    "closed_count",
+    "left_count",
+    "friction_count",
+    "message_count",
+    "mood_sum",
+] %}
+
 with
-    touchpoints as (select * from {{ ref("attempt_touchpoints") }}),
-
-    attempts as (select attempt_id, journey, week_start_date, status from {{ ref("attempts") }}),
-
-    {# One row per attempt, touchpoint and channel, whatever the stages. #}
-    by_channel as (
-        select
-            attempt_id,
-            touchpoint,
-            channel,
-            sum(touch_count) as touch_count,
-            sum(friction_count) as friction_count,
-            bool_or(is_last) as is_last,
-            sum(message_count) as message_count,
-            sum(mood_sum) as mood_sum
-        from touchpoints
-        group by attempt_id, touchpoint, channel
+    attempts as (
+        select attempt_id, journey, week_start_date, status, first_channel from {{ ref("attempts") }}
     ),
 
-    {# And one per attempt and touchpoint: an attempt may come to it by several channels. #}
-    by_attempt as (
-        select *
-        from by_channel
-        union all
+    steps as (select * from {{ ref("steps") }}),
+
+    visits as (
         select
             attempt_id,
             touchpoint,
-            'all',
-            sum(touch_count),
-            sum(friction_count),
-            bool_or(is_last),
-            sum(message_count),
-            sum(mood_sum)
-        from by_channel
+            sum(touch_count) as touch_count,
+            bool_or(is_friction) as has_friction,
+            max(step_number) as step_number
+        from steps
         group by attempt_id, touchpoint
     ),
 
-    {% set counts = [
-        "touch_count",
-        "attempt_count",
-        "closed_count",
-        "left_count",
-        "friction_count",
-        "message_count",
-        "mood_sum",
-    ] %}
+    last_steps as (select attempt_id, max(step_number) as step_number from visits group by attempt_id),
 
-    weekly as (
+    messages as (
+        select touches.attempt_id, touches.touchpoint, (signals.compound + 1) / 2 as mood
+        from {{ ref("attempt_events") }} as touches
+        inner join {{ source("timeline", "message_signals") }} as signals on touches.text_id = signals.text_id
+        where touches.text_id is not null
+    ),
+
+    visits_by_week as (
         select
             attempts.journey,
             attempts.week_start_date,
-            cast(null as varchar) as assigned_segment,
-            by_attempt.touchpoint,
-            by_attempt.channel,
-            sum(by_attempt.touch_count) as touch_count,
+            attempts.first_channel,
+            visits.touchpoint,
+            sum(visits.touch_count) as touch_count,
             count(*) as attempt_count,
             count(case when attempts.status <> 'open' then 1 end) as closed_count,
-            count(case when attempts.status = 'lost' and by_attempt.is_last then 1 end) as left_count,
-            count(case when by_attempt.friction_count > 0 then 1 end) as friction_count,
-            sum(by_attempt.message_count) as message_count,
-            sum(by_attempt.mood_sum) as mood_sum
-        from by_attempt
-        inner join attempts on by_attempt.attempt_id = attempts.attempt_id
-        group by attempts.journey, attempts.week_start_date, by_attempt.touchpoint, by_attempt.channel
+            count(
+                case when attempts.status = 'lost' and visits.step_number = last_steps.step_number then 1 end
+            ) as left_count,
+            count(case when visits.has_friction then 1 end) as friction_count
+        from visits
+        inner join attempts on visits.attempt_id = attempts.attempt_id
+        inner join last_steps on visits.attempt_id = last_steps.attempt_id
+        group by attempts.journey, attempts.week_start_date, attempts.first_channel, visits.touchpoint
     ),
 
-    sliced as ({{ with_week_margins("weekly", ["journey", "touchpoint", "channel"] + counts) }}),
+    messages_by_week as (
+        select
+            attempts.journey,
+            attempts.week_start_date,
+            attempts.first_channel,
+            messages.touchpoint,
+            count(*) as message_count,
+            sum(cast(messages.mood as {{ exact_type() }})) as mood_sum
+        from messages
+        inner join attempts on messages.attempt_id = attempts.attempt_id
+        group by attempts.journey, attempts.week_start_date, attempts.first_channel, messages.touchpoint
+    ),
+
+    weekly as (
+        select *, 0 as message_count, 0 as mood_sum
+        from visits_by_week
+        union all
+        select journey, week_start_date, first_channel, touchpoint, 0, 0, 0, 0, 0, message_count, mood_sum
+        from messages_by_week
+    ),
+
+    by_channel as (
+        select *, 'all' as channel, cast(null as varchar) as assigned_segment
+        from weekly
+        union all
+        select *, first_channel, null
+        from weekly
+    ),
+
+    sliced as ({{ with_week_margins("by_channel", ["journey", "touchpoint", "channel"] + counts) }}),
 
     summed as (
         select
