@@ -19,26 +19,3 @@
         {% endfor %}
     {% endfor %}
 {% endmacro %}
-
-
-{#
-    Every row in its week and in `all`, in its segment and in `all`, with `week` as text and its Monday, null for all
-    weeks. Rows without an `assigned_segment` stand in the margin alone.
-#}
-{% macro with_week_margins(relation, columns) %}
-    {% for week in ["cast(week_start_date as varchar)", "'all'"] %}
-        {% set outer = loop %}
-        {% for segment in ["'all'", "assigned_segment"] %}
-            select
-                {{ columns | join(", ") }},
-                {{ week }} as week,
-                {{ "week_start_date" if outer.first else "cast(null as date)" }} as week_start_date,
-                {{ segment }} as segment
-            from {{ relation }}
-            {% if not loop.first %} where assigned_segment is not null {% endif %}
-            {% if not (outer.last and loop.last) %}
-                union all
-            {% endif %}
-        {% endfor %}
-    {% endfor %}
-{% endmacro %}

@@ -126,6 +126,7 @@ with
             touchpoint,
             entered_at,
             left_at,
+            last_touched_at,
             touch_count,
             is_friction,
             step_kind,

@@ -63,25 +63,40 @@ with
                 then events.channel
                 when details.property is not null
                 then {{ json_value("events.properties", "details.property") }}
-            end as detail,
-            details.left_out
+            end as detail
         from events
         left join details on events.event = details.event
     ),
 
-    {# The page that thanks a customer tells of the outcome. #}
-    actions as (
-        select event_id, event, event || coalesce(': ' || detail, '') as action
-        from named
-        where not coalesce({{ matches("detail", "left_out") }}, false)
+    done as (
+        select distinct touches.journey, touches.attempt_id, touches.status, named.event, named.detail
+        from touches
+        inner join named on touches.event_id = named.event_id
+        left join outcomes on touches.journey = outcomes.journey and named.event = outcomes.event
+        where outcomes.event is null
     ),
 
-    done as (
-        select distinct touches.journey, touches.attempt_id, touches.status, actions.action
-        from touches
-        inner join actions on touches.event_id = actions.event_id
-        left join outcomes on touches.journey = outcomes.journey and actions.event = outcomes.event
-        where outcomes.event is null
+    done_count as (
+        select
+            journey,
+            event,
+            detail,
+            count(*) as people_with,
+            count(case when status = 'converted' then 1 end) as converted_with
+        from done
+        group by journey, event, detail
+    ),
+
+    {# The page that thanks a customer tells of the outcome. #}
+    actions as (
+        select
+            done_count.journey,
+            done_count.event || coalesce(': ' || done_count.detail, '') as action,
+            done_count.people_with,
+            done_count.converted_with
+        from done_count
+        left join details on done_count.event = details.event
+        where not coalesce({{ matches("done_count.detail", "details.left_out") }}, false)
     ),
 
     everybody as (
@@ -92,16 +107,12 @@ with
 
     counted as (
         select
-            done.journey,
-            done.action,
-            count(*) as people_with,
-            count(case when done.status = 'converted' then 1 end) as converted_with,
-            everybody.people - count(*) as people_without,
-            everybody.converted - count(case when done.status = 'converted' then 1 end) as converted_without,
-            everybody.people
-        from done
-        inner join everybody on done.journey = everybody.journey
-        group by done.journey, done.action, everybody.people, everybody.converted
+            actions.*,
+            everybody.people,
+            everybody.people - actions.people_with as people_without,
+            everybody.converted - actions.converted_with as converted_without
+        from actions
+        inner join everybody on actions.journey = everybody.journey
     ),
 
     rated as (

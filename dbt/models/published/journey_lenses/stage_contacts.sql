@@ -1,16 +1,12 @@
 {#
     Which stages and touchpoints people ask about: a contact belongs to the attempts that it happens in, and there to the
-    last touch at an earlier instant. What a source records at the instant of the contact itself, such as the ticket's
-    first comment, is part of it.
+    last step that was entered at an earlier instant. What a source records at the instant of the contact itself, such as
+    a ticket's first comment, is part of it.
 #}
 with
     contacts as (select * from {{ ref("support_contacts") }} where person_id is not null),
 
-    touches as (
-        select attempt_id, event_id, occurred_at, stage_order, touchpoint from {{ ref("attempt_events") }}
-    ),
-
-    attempts as (select attempt_id, journey, week_start_date from {{ ref("attempts") }}),
+    attempts as (select * from {{ ref("attempts") }}),
 
     segments as (select attempt_id, assigned_segment from {{ ref("attempt_segments") }}),
 
@@ -19,56 +15,55 @@ with
     stages as (select * from {{ ref("published_journey_stages") }}),
 
     inside as (
-        select
-            touches.attempt_id,
-            contacts.contact_id,
-            contacts.channel,
-            contacts.contacted_at,
-            (signals.compound + 1) / 2 as mood
-        from touches
-        inner join contacts on touches.event_id = contacts.contact_id
-        left join signals on contacts.text_id = signals.text_id
+        select attempts.attempt_id, attempts.journey, attempts.week_start_date, contacts.*
+        from contacts
+        inner join
+            attempts
+            on contacts.person_id = attempts.person_id
+            and contacts.contacted_at >= attempts.started_at
+            and contacts.contacted_at < attempts.deadline_at
+            and (attempts.ended_at is null or contacts.contacted_at <= attempts.ended_at)
     ),
 
-    {# A window over all touches would sort them all. #}
-    earlier_times as (
-        select inside.attempt_id, inside.contact_id, max(touches.occurred_at) as occurred_at
-        from touches
-        inner join
-            inside on touches.attempt_id = inside.attempt_id and touches.occurred_at < inside.contacted_at
+    steps_before as (
+        select inside.attempt_id, inside.contact_id, max(steps.step_number) as step_number
+        from {{ ref("steps") }} as steps
+        inner join inside on steps.attempt_id = inside.attempt_id and steps.entered_at < inside.contacted_at
         group by inside.attempt_id, inside.contact_id
     ),
 
-    earlier as (
+    met as (
         select
-            earlier_times.attempt_id,
-            earlier_times.contact_id,
-            earlier_times.occurred_at,
-            {{ value_at_last("touches.stage_order", ["touches.event_id"]) }} as stage_order,
-            {{ value_at_last("touches.touchpoint", ["touches.event_id"]) }} as touchpoint
-        from touches
+            steps_before.attempt_id,
+            steps_before.contact_id,
+            steps.stage_order,
+            steps.touchpoint,
+            steps.last_touched_at
+        from {{ ref("steps") }} as steps
         inner join
-            earlier_times
-            on touches.attempt_id = earlier_times.attempt_id
-            and touches.occurred_at = earlier_times.occurred_at
-        group by earlier_times.attempt_id, earlier_times.contact_id, earlier_times.occurred_at
+            steps_before
+            on steps.attempt_id = steps_before.attempt_id
+            and steps.step_number = steps_before.step_number
     ),
 
     placed as (
         select
-            attempts.journey,
-            attempts.week_start_date,
+            inside.journey,
+            inside.week_start_date,
             segments.assigned_segment,
             inside.attempt_id,
+            inside.contact_id,
             inside.channel as asked_by,
-            coalesce(earlier.stage_order, 1) as stage_order,
-            coalesce(earlier.touchpoint, '(start)') as met_at,
-            {{ seconds_between("earlier.occurred_at", "inside.contacted_at") }} / 3600 as hours_after,
-            inside.mood
+            coalesce(met.stage_order, 1) as stage_order,
+            coalesce(met.touchpoint, '(start)') as met_at,
+            {# Nothing where the step went on. #}
+            {{ seconds_between("least(met.last_touched_at, inside.contacted_at)", "inside.contacted_at") }}
+            / 3600 as hours_after,
+            (signals.compound + 1) / 2 as mood
         from inside
-        inner join attempts on inside.attempt_id = attempts.attempt_id
         inner join segments on inside.attempt_id = segments.attempt_id
-        left join earlier on inside.attempt_id = earlier.attempt_id and inside.contact_id = earlier.contact_id
+        left join met on inside.attempt_id = met.attempt_id and inside.contact_id = met.contact_id
+        left join signals on inside.text_id = signals.text_id
     ),
 
     {# Each contact at its touchpoint and at the stage as a whole, by its channel and by any. #}
@@ -85,39 +80,29 @@ with
         {% endfor %}
     ),
 
-    sliced as (
-        {{
-            with_week_margins(
-                "margins",
-                [
-                    "journey",
-                    "stage_order",
-                    "touchpoint",
-                    "channel",
-                    "attempt_id",
-                    "hours_after",
-                    "mood",
-                ],
-            )
-        }}
+    {# An attempt is in one slice of its week and segment, so its first contact of a kind stands for it. #}
+    marked as (
+        select
+            *,
+            row_number() over (partition by attempt_id, stage_order, touchpoint, channel order by contact_id)
+            = 1 as is_first
+        from margins
     ),
 
     counted as (
         select
             journey,
-            week,
-            week_start_date,
-            segment,
+            {{ slice_columns() }},
             stage_order,
             touchpoint,
             channel,
             count(*) as contact_count,
-            count(distinct attempt_id) as asking_attempt_count,
+            count(case when is_first then 1 end) as asking_attempt_count,
             median(hours_after) as median_hours_after,
             count(mood) as message_count,
             {{ exact_sum("mood") }} as mood_sum
-        from sliced
-        group by journey, week, week_start_date, segment, stage_order, touchpoint, channel
+        from marked
+        group by {{ slice_sets(["journey", "stage_order", "touchpoint", "channel"]) }}
     ),
 
     joined as (

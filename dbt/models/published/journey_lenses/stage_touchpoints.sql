@@ -32,10 +32,6 @@ with
         inner join {{ ref("attempt_segments") }} as segments on attempts.attempt_id = segments.attempt_id
     ),
 
-    steps as (select * from {{ ref("steps") }}),
-
-    touches as (select * from {{ ref("attempt_events") }}),
-
     contacts as (select * from {{ ref("support_contacts") }}),
 
     {# From then on less than a day has been watched. #}
@@ -49,13 +45,13 @@ with
             sum(touch_count) as touch_count,
             bool_or(is_friction) as has_friction,
             min(entered_at) as entered_at
-        from steps
+        from {{ ref("steps") }}
         group by attempt_id, stage_order, touchpoint
     ),
 
     last_steps as (
         select steps.attempt_id, max(steps.step_number) as step_number
-        from steps
+        from {{ ref("steps") }} as steps
         inner join attempts on steps.attempt_id = attempts.attempt_id
         where attempts.status = 'lost'
         group by steps.attempt_id
@@ -63,23 +59,24 @@ with
 
     left_after as (
         select steps.attempt_id, steps.stage_order, steps.touchpoint
-        from steps
+        from {{ ref("steps") }} as steps
         inner join
             last_steps
             on steps.attempt_id = last_steps.attempt_id
             and steps.step_number = last_steps.step_number
     ),
 
-    said as (
-        select
-            touches.attempt_id,
-            touches.stage_order,
-            touches.touchpoint,
-            touches.rating,
-            (signals.compound + 1) / 2 as mood
-        from touches
-        left join {{ source("timeline", "message_signals") }} as signals on touches.text_id = signals.text_id
-        where touches.text_id is not null or touches.rating is not null
+    messages as (
+        select touches.attempt_id, touches.stage_order, touches.touchpoint, (signals.compound + 1) / 2 as mood
+        from {{ ref("attempt_events") }} as touches
+        inner join {{ source("timeline", "message_signals") }} as signals on touches.text_id = signals.text_id
+        where touches.text_id is not null
+    ),
+
+    ratings as (
+        select attempt_id, stage_order, touchpoint, rating
+        from {{ ref("attempt_events") }}
+        where rating is not null
     ),
 
     {# A contact up to a day after its end may follow an attempt's last touches. #}
@@ -97,14 +94,14 @@ with
     ),
 
     asked_after as (
-        select distinct touches.attempt_id, touches.stage_order, touches.touchpoint
-        from touches
+        select distinct steps.attempt_id, steps.stage_order, steps.touchpoint
+        from {{ ref("steps") }} as steps
         inner join
             contacts_near
-            on touches.attempt_id = contacts_near.attempt_id
-            and touches.occurred_at < contacts_near.contacted_at
-            and touches.occurred_at >= contacts_near.day_before
-        where touches.occurred_at <= (select young_from from watched)
+            on steps.attempt_id = contacts_near.attempt_id
+            and steps.entered_at < contacts_near.contacted_at
+            and steps.last_touched_at >= contacts_near.day_before
+        where steps.entered_at <= (select young_from from watched)
     ),
 
     {% set parts = {
@@ -117,10 +114,12 @@ with
             "watched_count": "count(case when part.entered_at <= watched.young_from then 1 end)",
         },
         "left_after": {"left_count": "count(*)"},
-        "said": {
-            "message_count": "count(part.mood)",
+        "messages": {
+            "message_count": "count(*)",
             "mood_sum": "sum(cast(part.mood as " ~ exact_type() ~ "))",
-            "rating_count": "count(part.rating)",
+        },
+        "ratings": {
+            "rating_count": "count(*)",
             "rating_sum": "sum(cast(part.rating as " ~ exact_type() ~ "))",
         },
         "asked_after": {"asked_count": "count(*)"},
@@ -160,14 +159,10 @@ with
         {% endfor %}
     ),
 
-    sliced as ({{ with_week_margins("weekly", ["journey", "stage_order", "touchpoint"] + counts) }}),
-
     summed as (
         select
             journey,
-            week,
-            week_start_date,
-            segment,
+            {{ slice_columns() }},
             stage_order,
             touchpoint,
             {% for count in counts %}
@@ -176,8 +171,8 @@ with
                 ) as {{ count }}
                 {{- "," if not loop.last }}
             {% endfor %}
-        from sliced
-        group by journey, week, week_start_date, segment, stage_order, touchpoint
+        from weekly
+        group by {{ slice_sets(["journey", "stage_order", "touchpoint"]) }}
     ),
 
     rated as (select *, converted_count + lost_count as closed_count from summed),

@@ -37,7 +37,6 @@ with
         select
             channel,
             week_start_date,
-            cast(null as varchar) as assigned_segment,
             count(*) as contact_count,
             count(case when is_old_enough then 1 end) as judged_count,
             count(case when is_old_enough and is_repeated then 1 end) as repeat_count,
@@ -50,18 +49,15 @@ with
         group by channel, week_start_date
     ),
 
-    sliced as ({{ with_week_margins("weekly", ["channel"] + counts) }}),
-
     summed as (
         select
             channel,
-            week,
-            week_start_date,
+            {{ slice_columns(by_segment=false) }},
             {% for count in counts %}
                 cast(sum({{ count }}) as bigint) as {{ count }}{{ "," if not loop.last }}
             {% endfor %}
-        from sliced
-        group by channel, week, week_start_date
+        from weekly
+        group by {{ slice_sets(["channel"], by_segment=false) }}
     ),
 
     final as (

@@ -13,8 +13,6 @@ with
         select attempt_id, journey, week_start_date, status, first_channel from {{ ref("attempts") }}
     ),
 
-    steps as (select * from {{ ref("steps") }}),
-
     visits as (
         select
             attempt_id,
@@ -22,7 +20,7 @@ with
             sum(touch_count) as touch_count,
             bool_or(is_friction) as has_friction,
             max(step_number) as step_number
-        from steps
+        from {{ ref("steps") }}
         group by attempt_id, touchpoint
     ),
 
@@ -76,20 +74,17 @@ with
     ),
 
     by_channel as (
-        select *, 'all' as channel, cast(null as varchar) as assigned_segment
+        select *, 'all' as channel
         from weekly
         union all
-        select *, first_channel, null
+        select *, first_channel
         from weekly
     ),
-
-    sliced as ({{ with_week_margins("by_channel", ["journey", "touchpoint", "channel"] + counts) }}),
 
     summed as (
         select
             journey,
-            week,
-            week_start_date,
+            {{ slice_columns(by_segment=false) }},
             touchpoint,
             channel,
             {% for count in counts %}
@@ -98,8 +93,8 @@ with
                 ) as {{ count }}
                 {{- "," if not loop.last }}
             {% endfor %}
-        from sliced
-        group by journey, week, week_start_date, touchpoint, channel
+        from by_channel
+        group by {{ slice_sets(["journey", "touchpoint", "channel"], by_segment=false) }}
     ),
 
     final as (
