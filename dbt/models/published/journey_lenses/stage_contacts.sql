@@ -1,7 +1,7 @@
 {#
     Which stages and touchpoints people ask about: a contact belongs to the attempts that it happens in, and there to the
-    last step that was entered at an earlier instant. What a source records at the instant of the contact itself, such as
-    a ticket's first comment, is part of it.
+    last step that was entered at an earlier instant; what the company did alone is passed over. What a source records at
+    the instant of the contact itself, such as a ticket's first comment, is part of it.
 #}
 with
     contacts as (select * from {{ ref("support_contacts") }} where person_id is not null),
@@ -57,8 +57,12 @@ with
             coalesce(met.stage_order, 1) as stage_order,
             coalesce(met.touchpoint, '(start)') as met_at,
             {# Nothing where the step went on. #}
-            {{ seconds_between("least(met.last_touched_at, inside.contacted_at)", "inside.contacted_at") }}
-            / 3600 as hours_after,
+            case
+                when met.last_touched_at < inside.contacted_at
+                then {{ seconds_between("met.last_touched_at", "inside.contacted_at") }} / 3600
+                when met.last_touched_at is not null
+                then 0
+            end as hours_after,
             (signals.compound + 1) / 2 as mood
         from inside
         inner join segments on inside.attempt_id = segments.attempt_id

@@ -49,11 +49,12 @@ with
         group by attempt_id, stage_order, touchpoint
     ),
 
+    {# What the company does alone, and the event that ends an attempt, is no touch after which somebody leaves. #}
     last_steps as (
         select steps.attempt_id, max(steps.step_number) as step_number
         from {{ ref("steps") }} as steps
         inner join attempts on steps.attempt_id = attempts.attempt_id
-        where attempts.status = 'lost'
+        where attempts.status = 'lost' and steps.step_kind = 'touch'
         group by steps.attempt_id
     ),
 

@@ -19,11 +19,12 @@ with
             touchpoint,
             sum(touch_count) as touch_count,
             bool_or(is_friction) as has_friction,
-            max(step_number) as step_number
+            max(case when step_kind = 'touch' then step_number end) as step_number
         from {{ ref("steps") }}
         group by attempt_id, touchpoint
     ),
 
+    {# What the company does alone, and the event that ends an attempt, is no touch after which somebody leaves. #}
     last_steps as (select attempt_id, max(step_number) as step_number from visits group by attempt_id),
 
     messages as (
