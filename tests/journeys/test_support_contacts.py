@@ -155,7 +155,7 @@ def test_outcomes_leave_out_whom_nobody_can_judge(by_hand: duckdb.DuckDBPyConnec
 
 @pytest.fixture(scope="module")
 def log() -> pd.DataFrame:
-    """The incident log, in order: one row for each change of an incident."""
+    """The incident log in the order of time: one row for each change of an incident."""
     packed = reference_data() / "reference" / "incident_log" / "incident_event_log.zip"
     if not packed.is_file():
         pytest.skip(f"the incident log is not at {packed}")
@@ -165,7 +165,7 @@ def log() -> pd.DataFrame:
     assert (len(rows), rows["number"].nunique()) == (141_712, 24_918)
     for column in ("opened_at", "sys_updated_at"):
         rows[column] = pd.to_datetime(rows[column], format="%d/%m/%Y %H:%M")
-    return rows.sort_values(["number", "sys_mod_count", "sys_updated_at"], kind="stable").reset_index(drop=True)
+    return rows.sort_values(["number", "sys_updated_at", "sys_mod_count"], kind="stable").reset_index(drop=True)
 
 
 def events_of(log: pd.DataFrame) -> pd.DataFrame:
@@ -204,31 +204,31 @@ def events_of(log: pd.DataFrame) -> pd.DataFrame:
 def reference_of(log: pd.DataFrame) -> dict[str, int]:
     """Count the same from the log itself, incident by incident."""
     end = log["sys_updated_at"].max().normalize() + pd.Timedelta(days=1)
-    opened = log.drop_duplicates("number").set_index("number")
+    incidents: dict[str, tuple] = {}
+    for number, state, caller, start, when in zip(
+        *(log[name] for name in ("number", "incident_state", "caller_id", "opened_at", "sys_updated_at")), strict=True
+    ):
+        caller, start, solved, reopened = incidents.get(number, (caller, start, None, None))
+        if solved is None:
+            solved = when if state in SOLVED else None
+        elif reopened is None and state not in SOLVED:
+            reopened = when
+        incidents[number] = (caller, start, solved, reopened)
     asked: dict[str, list[tuple[pd.Timestamp, str]]] = {}
-    for number, caller, start in zip(opened.index, opened["caller_id"], opened["opened_at"], strict=True):
+    for number, (caller, start, _, _) in sorted(incidents.items(), key=lambda incident: (incident[1][1], incident[0])):
         asked.setdefault(caller, []).append((start, number))
-    for times in asked.values():
-        times.sort()
     counts = dict.fromkeys(("contacts", "judged", "repeats", "first", "solved", "reopened"), 0)
-    for number, changes in log.groupby("number"):
-        caller, start = opened.loc[number, "caller_id"], opened.loc[number, "opened_at"]
-        first_solved = first_reopened = None
-        for state, when in zip(changes["incident_state"], changes["sys_updated_at"], strict=True):
-            if first_solved is None:
-                first_solved = when if state in SOLVED else None
-            elif first_reopened is None and state not in SOLVED:
-                first_reopened = when
+    for number, (caller, start, solved, reopened) in incidents.items():
         counts["contacts"] += 1
-        if first_solved is not None and first_solved + WEEK <= end:
+        if solved is not None and solved + WEEK <= end:
             counts["solved"] += 1
-            counts["reopened"] += first_reopened is not None and first_reopened < first_solved + WEEK
+            counts["reopened"] += reopened is not None and reopened < solved + WEEK
         if pd.isna(caller) or start + WEEK > end:
             continue
         following = bisect.bisect_right(asked[caller], (start, number))
         is_repeated = following < len(asked[caller]) and asked[caller][following][0] < start + WEEK
-        is_solved = first_solved is not None and first_solved < start + WEEK
-        is_reopened = first_reopened is not None and first_reopened < start + WEEK
+        is_solved = solved is not None and solved < start + WEEK
+        is_reopened = reopened is not None and reopened < start + WEEK
         counts["judged"] += 1
         counts["repeats"] += is_repeated
         counts["first"] += is_solved and not is_repeated and not is_reopened
