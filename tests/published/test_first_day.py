@@ -1,7 +1,7 @@
 """Actions of the first day, of a hundred people worked out by hand and by SciPy.
 
 Everybody starts a trial at 10:00 and lives by themselves. Forty used the board in the first day, of whom 20 paid in the
-end; of the other sixty 15 did. Thirty-five invited somebody, 12 of whom paid. Ten read the pricing page, all of whom paid.
+end; of the other sixty 15 did. Thirty-five invited somebody; ten read the pricing page, all of whom paid.
 None of what follows may change that:
 
 - fifty more used the board and paid within the day, so that they had no time to do anything else;
