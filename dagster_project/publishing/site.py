@@ -127,6 +127,7 @@ _PARTS = (
         columns=f"stage_order @touchpoint @channel contact_count attempt_count {_RATES.format('contact')} "
         "median_hours_after sentiment_score",
         order="contact_count desc, stage_order, touchpoint, channel",
+        where="touchpoint <> 'all' and channel <> 'all'",
         by="slice",
         counts="contact_count",
     ),
