@@ -35,7 +35,11 @@ PARTS = {
         ["week", "segment", "from_stage_order", "from_step", "to_stage_order", "to_step"],
         "level = 'map'",
     ),
-    "contacts": ("stage_contacts", ["week", "segment", "stage_order", "touchpoint", "channel"], "true"),
+    "contacts": (
+        "stage_contacts",
+        ["week", "segment", "stage_order", "touchpoint", "channel"],
+        "touchpoint <> 'all' and channel <> 'all'",
+    ),
     "effort": ("journey_effort", ["week", "segment", "status"], "true"),
     "friction": ("friction_points", ["week", "stage_order", "touchpoint", "signal", "cohort"], "true"),
     "health": ("journey_health_scores", ["week_start_date", "segment"], "channel = 'all'"),
