@@ -122,7 +122,7 @@ _NO_WEIGHTS = "No profiles were compared."
 # The map: what there is of it when it is drawn; friction and flows come after the stages.
 _MAP_STAGES = """
     select journey, stage_order, stage, reached_count, shared_rate, drop_off_rate, drop_off_low, drop_off_high,
-        coalesce(lead(rank_by_lost) over (partition by journey order by stage_order) = 1, false)
+        coalesce(lead(rank_by_lost) over (partition by journey order by stage_order) = 1, false) and lost_count > 0
     from published.journey_stages
     where week = 'all' and segment = 'all'
     order by journey, stage_order

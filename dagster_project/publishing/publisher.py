@@ -22,7 +22,7 @@ from dagster_project.failpoints import failpoint
 from dagster_project.publishing.catalogue import Catalogue, Example, TableEntry, Use
 from dagster_project.publishing.dictionary import render_dictionary
 from dagster_project.publishing.durable import NO_LINKS, sha256_of, sync_file, sync_folder, write_text
-from dagster_project.publishing.site import JourneyWords, journey_words, site_digest, write_site
+from dagster_project.publishing.site import site_digest, write_site
 from dagster_project.publishing.versions import (
     DATABASE_FILE,
     DICTIONARY_FILE,
@@ -234,10 +234,9 @@ def _bring_up_to_date(
         with open_warehouse(settings, read_only=True) as connection:
             tables = _read_tables(connection, catalogue=catalogue)
             told = _told_uses(uses, tables=tables)
-            words = journey_words(connection)
             # The site is made of the tables and of its own files: a change of either is a new version.
             fingerprint = _digest(
-                [[[table.name, table.fingerprint, table.described] for table in tables], told, site_digest(words)]
+                [[[table.name, table.fingerprint, table.described] for table in tables], told, site_digest()]
             )
             failpoint("publishing.fingerprinted")
             if before and before.fingerprint == fingerprint and before.is_whole():
@@ -258,7 +257,7 @@ def _bring_up_to_date(
             if known and known.fingerprint == fingerprint and known.is_whole(checks_content=True):
                 _adopt(known, manifest=manifest)
             else:
-                _build(connection, partial, tables=tables, manifest=manifest, words=words, before=before)
+                _build(connection, partial, tables=tables, manifest=manifest, before=before)
         if partial.is_dir():
             _put_in_place(settings, partial, path)
         switch(settings, version_id)
@@ -344,7 +343,6 @@ def _build(
     *,
     tables: Sequence[_Table],
     manifest: dict[str, Any],
-    words: Mapping[str, JourneyWords],
     before: Version | None,
 ) -> None:
     """Write all files of a version into an unfinished folder; the manifest, which names them, last."""
@@ -368,7 +366,7 @@ def _build(
     content = manifest | {
         "database": {"storage_version": STORAGE_VERSION, **_file_entry(folder / DATABASE_FILE)},
         "tables": {table.name: _manifest_entry(table, folder=folder) for table in tables},
-        "site": _write_site(folder, manifest=manifest, words=words, before=before),
+        "site": _write_site(folder, manifest=manifest, before=before),
     }
     failpoint("publishing.site_written")
     write_text(folder / DICTIONARY_FILE, render_dictionary(content))
@@ -378,9 +376,7 @@ def _build(
     sync_folder(folder)
 
 
-def _write_site(
-    folder: Path, *, manifest: Mapping[str, Any], words: Mapping[str, JourneyWords], before: Version | None
-) -> dict[str, Any]:
+def _write_site(folder: Path, *, manifest: Mapping[str, Any], before: Version | None) -> dict[str, Any]:
     """Write the map of the journeys from the version's own DuckDB file; its entry in the manifest."""
     known = {entry["sha256"]: before.path / entry["file"] for entry in before.site_files} if before else {}
     with open_database(folder / DATABASE_FILE) as connection:
@@ -389,7 +385,6 @@ def _write_site(
             folder / SITE_FOLDER,
             version_id=manifest["version_id"],
             as_of=manifest["as_of"],
-            words=words,
             before=known,
         )
     entries = [

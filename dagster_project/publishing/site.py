@@ -51,25 +51,6 @@ _LIBRARY_STYLES = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class JourneyWords:
-    """What people call a journey.
-
-    Attributes
-    ----------
-    title : str
-        A few words.
-    owner : str
-        Who looks after it; empty if nobody is named.
-    window_days : int or None
-        After how many days an attempt counts as lost.
-    """
-
-    title: str
-    owner: str = ""
-    window_days: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Part:
     """Rows of one published table as the page reads them.
 
@@ -127,9 +108,9 @@ _PARTS = (
         columns=f"stage_order @touchpoint @channel contact_count attempt_count {_RATES.format('contact')} "
         "median_hours_after sentiment_score",
         order="contact_count desc, stage_order, touchpoint, channel",
-        where="touchpoint <> 'all' and channel <> 'all'",
+        # Of the stage as a whole by channel, of its touchpoints by all channels together.
+        where="(touchpoint = 'all' or channel = 'all')",
         by="slice",
-        counts="contact_count",
     ),
     _Part(
         name="effort",
@@ -233,38 +214,10 @@ _WEEK_LIMITS = (20, 6)
 _BY_LIMIT = ("touchpoints", "flows", "contacts")
 
 
-def journey_words(connection: duckdb.DuckDBPyConnection) -> dict[str, JourneyWords]:
-    """Read what the journeys are called from their definitions.
-
-    Parameters
-    ----------
-    connection : duckdb.DuckDBPyConnection
-        The warehouse; without ``staging.journeys``, no journey has a title of its own.
-    """
-    columns = _columns(connection, "journeys", schema="staging")
-    if not {"journey", "title"} <= columns.keys():
-        return {}
-    owner = "owner" if "owner" in columns else "null"
-    window = "window_days" if "window_days" in columns else "null"
-    return {
-        journey: JourneyWords(title=title or _humanised(journey), owner=owner or "", window_days=window)
-        for journey, title, owner, window in connection.execute(
-            f"select journey, title, {owner}, {window} from staging.journeys order by journey"
-        ).fetchall()
-    }
-
-
-def site_digest(words: Mapping[str, JourneyWords]) -> str:
-    """Digest of what the site is made of beside the published tables: its method, its files, its library, its words.
-
-    Parameters
-    ----------
-    words : mapping
-        As `journey_words` gives them.
-    """
+def site_digest() -> str:
+    """Digest of what the site is made of beside the published tables: its method, its files, its library."""
     parts = [str(SITE_METHOD), installed_version("plotly")]
     parts += [f"{path.name}:{sha256_of(path)}" for path in sorted(_HERE.iterdir()) if path.is_file()]
-    parts += [f"{journey}:{told.title}:{told.owner}:{told.window_days}" for journey, told in sorted(words.items())]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -274,7 +227,6 @@ def write_site(
     *,
     version_id: str,
     as_of: str,
-    words: Mapping[str, JourneyWords],
     schema: str = "main",
     before: Mapping[str, Path] | None = None,
 ) -> list[Path]:
@@ -290,8 +242,6 @@ def write_site(
         The version.
     as_of : str
         Instant up to which evidence counted, ISO 8601 with its zone.
-    words : mapping
-        As `journey_words` gives them.
     schema : str
         Where the tables are.
     before : mapping, optional
@@ -309,7 +259,7 @@ def write_site(
     told = []
     for journey in _journeys(connection, schema=schema):
         name = Path(DATA_FOLDER) / f"{_file_name(journey)}.js"
-        document = journey_document(connection, journey, words=words.get(journey), schema=schema)
+        document = journey_document(connection, journey, schema=schema)
         _place_text(folder / name, _as_script(journey, document), known=known)
         failpoint("publishing.site_data_written")
         written.append(name)
@@ -321,9 +271,7 @@ def write_site(
     return [Path(INDEX_FILE), *written]
 
 
-def journey_document(
-    connection: duckdb.DuckDBPyConnection, journey: str, *, words: JourneyWords | None = None, schema: str = "main"
-) -> dict[str, Any]:
+def journey_document(connection: duckdb.DuckDBPyConnection, journey: str, *, schema: str = "main") -> dict[str, Any]:
     """Read everything the page shows of one journey.
 
     Parameters
@@ -332,8 +280,6 @@ def journey_document(
         On a database with published tables; one that is missing or empty leaves its part empty.
     journey : str
         Which.
-    words : JourneyWords, optional
-        What people call it.
     schema : str
         Where the tables are.
 
@@ -345,7 +291,6 @@ def journey_document(
         (positions in ``weeks`` and ``segments``, 0 is ``all``), of one split by week ``<week>``, else empty.
         ``left_out[part][key]`` is how many rows, and what they count together, are only in the table.
     """
-    words = words or JourneyWords(title=_humanised(journey))
     weeks, weeks_left_out = _weeks(connection, journey, schema=schema)
     segments = _segments(connection, journey, schema=schema)
     read = {
@@ -354,14 +299,12 @@ def journey_document(
     }
     document: dict[str, Any] = {
         "journey": journey,
-        "title": words.title,
-        "owner": words.owner,
-        "window_days": words.window_days,
+        **_definition(connection, journey, schema=schema),
         "weeks": weeks,
         "weeks_left_out": weeks_left_out,
         "segments": segments,
         "columns": {part.name: part.names for part in _PARTS},
-        "tables": {part.name: part.table for part in _PARTS},
+        "published": [part.name for part in _PARTS if _columns(connection, part.table, schema=schema)],
     }
     for limits in LIMITS:
         document |= _cut(read, limits=limits)
@@ -489,6 +432,19 @@ def _weeks(connection: duckdb.DuckDBPyConnection, journey: str, *, schema: str) 
     ).fetchall()
     weeks = [week for (week,) in rows]
     return ["all", *weeks[:WEEKS_SHOWN]], len(weeks[WEEKS_SHOWN:])
+
+
+def _definition(connection: duckdb.DuckDBPyConnection, journey: str, *, schema: str) -> dict[str, Any]:
+    """Read what a journey is called, whose it is, when an attempt at it is lost, what is wrong with its definition."""
+    told: dict[str, Any] = dict.fromkeys(("title", "owner", "window_days", "problem"))
+    known = _columns(connection, "journey_definitions", schema=schema)
+    if {"journey", *told} <= known.keys():
+        rows = connection.execute(
+            f"select {', '.join(told)} from {schema}.journey_definitions where journey = ?", [journey]
+        ).fetchall()
+        for row in rows:
+            told = dict(zip(told, row, strict=True))
+    return told | {"title": told["title"] or _humanised(journey)}
 
 
 def _segments(connection: duckdb.DuckDBPyConnection, journey: str, *, schema: str) -> list[list[str]]:

@@ -33,6 +33,7 @@ SIZE = {"checkout": 400, ODD: 90, "tiny": 0}
 SLICE = "week varchar, week_start_date date, segment varchar"
 RATE = "{0}_rate double, {0}_low double, {0}_high double"
 COLUMNS = {
+    "journey_definitions": "journey varchar, title varchar, owner varchar, window_days integer, problem varchar",
     "journey_stages": f"""journey varchar, {SLICE}, stage_order integer, stage varchar, entered_count bigint,
         reached_count bigint, advanced_count bigint, lost_count bigint, open_count bigint, shared_rate double,
         step_rate double, {RATE.format("drop_off")}, median_hours_from_previous double, median_hours_to_next double,
@@ -158,6 +159,10 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
         for week in ["all", *WEEKS]:
             _friction_rows(found, journey, week)
         _whole_rows(found, journey)
+    found["journey_definitions"] = [
+        {"journey": "checkout", "title": "From checkout to <b>purchase</b>", "owner": "Product", "window_days": 1},
+        {"journey": "tiny", "owner": "Care", "window_days": 14, "problem": "fewer than 30 attempts"},
+    ]
     for segment, name in SEGMENT_NAMES.items():
         found["customer_segments"].append(
             {"segment": segment, "name": name, "customer_count": 100 + len(name), "description": NASTY}
@@ -249,20 +254,25 @@ def _slice_rows(found: dict[str, list[dict[str, Any]]], journey: str, week: str,
                 flows.append((order, name, None, "(lost)", lost // (place + 2)))
             if order > 1 and place == 1:
                 flows.append((order, name, order - 1, touchpoints[order - 2][0], attempts // 5))
-            found["stage_contacts"].append(
-                where
-                | {
-                    "stage_order": order,
-                    "stage": stage,
-                    "touchpoint": name,
-                    "channel": ("ticket", "chat", "call")[place % 3],
-                    "contact_count": attempts // 9,
-                    "attempt_count": attempts,
-                    **_rate("contact", attempts // 10, attempts),
-                    "median_hours_after": 1.5 * (place + 1),
-                    "sentiment_score": 41.0,
-                }
-            )
+            for touchpoint, channel in (
+                (name, ("ticket", "chat", "call")[place % 3]),
+                (name, "all"),
+                *([("all", "ticket"), ("all", "all")] if not place else []),
+            ):
+                found["stage_contacts"].append(
+                    where
+                    | {
+                        "stage_order": order,
+                        "stage": stage,
+                        "touchpoint": touchpoint,
+                        "channel": channel,
+                        "contact_count": attempts // 9,
+                        "attempt_count": attempts,
+                        **_rate("contact", attempts // 10, attempts),
+                        "median_hours_after": 1.5 * (place + 1),
+                        "sentiment_score": 41.0,
+                    }
+                )
     flows.append((None, "(start)", 1, touchpoints[0][0], whole))
     flows.append((len(stages), touchpoints[-1][0], None, "(converted)", reached(journey, week, segment, len(stages))))
     flows.append((1, touchpoints[0][0], None, "(open)", 3))

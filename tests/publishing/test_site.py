@@ -38,7 +38,7 @@ PARTS = {
     "contacts": (
         "stage_contacts",
         ["week", "segment", "stage_order", "touchpoint", "channel"],
-        "touchpoint <> 'all' and channel <> 'all'",
+        "(touchpoint = 'all' or channel = 'all')",
     ),
     "effort": ("journey_effort", ["week", "segment", "status"], "true"),
     "friction": ("friction_points", ["week", "stage_order", "touchpoint", "signal", "cohort"], "true"),
@@ -278,19 +278,16 @@ def test_unchanged_content_is_no_new_version_and_unchanged_files_are_linked(
         rollback(settings, to=first.name)
 
 
-def test_words_of_the_definitions_are_a_change(settings: Settings, fill_journeys) -> None:
+def test_a_journey_is_called_what_its_definition_says(settings: Settings, fill_journeys) -> None:
     fill_journeys(settings)
-    first = publish_site(settings)
+    told = read_journeys(publish_site(settings))
+    assert [told[journey]["title"] for journey in ("checkout", "tiny")] == ["From checkout to <b>purchase</b>", "Tiny"]
+    assert told["checkout"]["owner"] == "Product" and told["checkout"]["window_days"] == 1
+    assert told["checkout"]["problem"] is None and told["tiny"]["problem"] == "fewer than 30 attempts"
     with open_warehouse(settings) as connection:
-        connection.execute("create schema if not exists staging")
-        connection.execute(
-            "create table staging.journeys as select 'tiny' as journey, 'From <b>question</b> to answer' as title, "
-            "'Care' as owner, 14 as window_days"
-        )
-    second = publish_site(settings, day=2)
-    told = read_journeys(second)["tiny"]
-    assert second != first
-    assert (told["title"], told["owner"], told["window_days"]) == ("From <b>question</b> to answer", "Care", 14)
+        connection.execute("drop table published.journey_definitions")
+    told = read_journeys(publish_site(settings, day=2))
+    assert (told["checkout"]["title"], told["checkout"]["problem"]) == ("Checkout", None)
 
 
 @pytest.mark.parametrize(
@@ -339,6 +336,8 @@ class Opened:
         self.context = browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
         )
+        # A machine under load takes its time.
+        self.context.set_default_timeout(120_000)
         self.page = self.context.new_page()
         self.asked: list[str] = []
         self.told: list[str] = []
@@ -432,7 +431,7 @@ def assert_shows_the_slice(opened: Opened, *, journey: str, week: str, segment: 
         )
         for row in flows
     )
-    told = opened.page.locator(".frictions > li").all_inner_texts()
+    told = opened.page.locator(".frictions > li").all_text_contents()
     assert len(told) == len(friction)
     for row, text in zip(friction, told, strict=True):
         price = (
@@ -516,6 +515,10 @@ def test_a_touchpoint_is_chosen_by_keyboard_and_its_colour_means_what_the_switch
     # 72.5, 47.5 and nothing known: the best step, the middle one, no colour.
     facts = page.locator(".node .fact").all_inner_texts()[:3]
     assert [fact.split(" · ")[1] for fact in facts] == ["mood 73", "mood 48", "no mood"]
+    # The third colour is the support overlay: at most two in a hundred ask here.
+    page.keyboard.press("ArrowRight")
+    assert page.locator(".node .fact").first.inner_text().endswith(" · 2.0\u00a0% ask")
+    assert "contact support within 24 hours" in page.locator(".node").first.get_attribute("aria-label")
     opened.close()
 
 
@@ -536,6 +539,7 @@ def test_names_that_try_to_break_the_page_are_only_words(browser: Any, mapped: P
     else:
         lead = page.locator("#journey-lead").inner_text()
         assert "n = 12" in lead and "nothing is ranked" in lead
+        assert page.locator("#journey-problem").inner_text() == "check the definition fewer than 30 attempts"
         assert page.locator(".node .dot.few").count() == page.locator(".node .dot").count() > 0
     # One script is the page's, one the library, one each journey's that was opened; nothing else came in.
     assert page.locator("script").count() == 4
@@ -570,7 +574,7 @@ def test_a_version_without_journeys_says_what_would_fill_the_map(browser: Any, t
     page.close()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (390, "light"), (1440, "light"), (1440, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "dark")])
 def test_everybody_can_use_the_page(browser: Any, mapped: Path, width: int, scheme: str) -> None:
     opened = Opened(browser, mapped, width=width, scheme=scheme, at="#journey=checkout")
     page = opened.page

@@ -6,7 +6,11 @@
   // Below this many attempts a share is shown, but nothing is called good or bad by it.
   const FEW = 30;
   const NODES = 6, FLOWS = 28, ROW = 66, BAND = 58, RADIUS = 25, DROP = 54;
-  const LOSS = [0.05, 0.1, 0.2, 0.35], MOOD = [35, 45, 55, 65];
+  const COLOURS = new Map([
+    ["loss", { column: "drop_off_after_rate", limits: [0.05, 0.1, 0.2, 0.35], names: ["< 5 %", "5–10", "10–20", "20–35", "≥ 35 %"], title: "Lost right after it", tell: (value) => `${percent(value)} lost`, long: (value) => `${percent(value)} lost right after it` }],
+    ["mood", { column: "sentiment_score", limits: [35, 45, 55, 65], names: ["< 35", "35–45", "45–55", "55–65", "≥ 65"], title: "Sentiment, 0 bad to 100 good", tell: (value) => (isNone(value) ? "no mood" : `mood ${score(value)}`), long: (value) => `sentiment ${score(value)}` }],
+    ["help", { column: "contact_rate", limits: [0.01, 0.02, 0.05, 0.1], names: ["< 1 %", "1–2", "2–5", "5–10", "≥ 10 %"], title: "Contact support within 24 hours", tell: (value) => `${percent(value)} ask`, long: (value) => `${percent(value)} contact support within 24 hours` }],
+  ]);
 
   // --- words and numbers -------------------------------------------------------------------------
   const isNone = (value) => value === null || value === undefined;
@@ -98,14 +102,14 @@
       everything: (part) => rows(part, "0.0"),
       weekly: (part) => rows(part, week()),
       slice: (part) => rows(part, slice()),
-      isThere: (part) => Object.keys(document.parts[part] ?? {}).length > 0,
+      isThere: (part) => document.published.includes(part),
       leftOut: (part, key) => document.left_out[part]?.[key === "slice" ? slice() : key === "week" ? week() : ""] ?? [0, 0],
     };
   };
 
   const fromAddress = () => {
     const given = new URLSearchParams(location.hash.slice(1));
-    return { journey: given.get("journey"), week: given.get("week") ?? "all", segment: given.get("segment") ?? "all", colour: given.get("colour") === "mood" ? "mood" : "loss" };
+    return { journey: given.get("journey"), week: given.get("week") ?? "all", segment: given.get("segment") ?? "all", colour: COLOURS.has(given.get("colour")) ? given.get("colour") : "loss" };
   };
   const toAddress = () => {
     const given = new URLSearchParams({ journey: view.journey });
@@ -164,9 +168,12 @@
     find("pick-earlier").disabled = data.weeks.length < 2 || place === data.weeks.length - 1;
     find("pick-later").disabled = place === 0;
     find("journey-eyebrow").textContent = [sentence(data.journey.replaceAll("_", " ")), data.owner,
-      !isNone(data.window_days) && `lost after ${many(data.window_days, "day")} without success`].filter(Boolean).join(" · ");
+      !isNone(data.window_days) && `lost after ${many(data.window_days, "day")} without success`,
+      data.weeks_left_out && `the latest ${data.weeks.length - 1} of ${data.weeks.length - 1 + data.weeks_left_out} weeks can be chosen`].filter(Boolean).join(" · ");
     find("journey-title").textContent = data.title;
     document.title = `${data.title} · Journey map · Throughline`;
+    find("journey-problem").hidden = !data.problem;
+    find("journey-problem").replaceChildren(make("span", { class: "tag problem" }, "check the definition"), ` ${data.problem ?? ""}`);
     const stages = read.slice("stages");
     const lead = leadOf(stages);
     find("journey-lead").replaceChildren(...lead);
@@ -190,7 +197,7 @@
   // The stage that most people did not come to, and the one they were lost from on the way.
   const wayTo = (stages, rank) => {
     const place = stages.findIndex((row) => row[rank] === 1);
-    return place > 0 ? { from: stages[place - 1], to: stages[place] } : null;
+    return place > 0 && stages[place - 1].lost_count > 0 ? { from: stages[place - 1], to: stages[place] } : null;
   };
   const mainDrop = (stages) => wayTo(stages, "rank_by_lost");
 
@@ -199,7 +206,7 @@
     const first = stages[0], last = stages.at(-1);
     const open = stages.reduce((sum, row) => sum + row.open_count, 0);
     const lost = stages.reduce((sum, row) => sum + row.lost_count, 0);
-    const words = [strong(count(last.reached_count)), " of ", strong(count(first.entered_count)), ` ${first.entered_count === 1 ? "attempt" : "attempts"} reached “${last.stage}” (`, strong(percent(last.shared_rate)), `); ${count(lost)} were lost and ${count(open)} are still open.`];
+    const words = [strong(count(last.reached_count)), " of ", strong(count(first.entered_count)), ` ${first.entered_count === 1 ? "attempt" : "attempts"} reached “${last.stage}” (`, strong(percent(last.shared_rate)), `); ${count(lost)} ${lost === 1 ? "was" : "were"} lost and ${count(open)} ${open === 1 ? "is" : "are"} still open.`];
     if (first.entered_count < FEW) return [...words, ` So few attempts (n = ${count(first.entered_count)}) show no pattern: nothing is ranked.`];
     const drop = mainDrop(stages), worst = wayTo(stages, "rank_by_step_rate");
     if (drop) words.push(` Most are lost between “${drop.from.stage}” and “${drop.to.stage}”: `, strong(percent(drop.from.drop_off_rate)), interval(drop.from.drop_off_low, drop.from.drop_off_high), " of those who come that far go no further.");
@@ -214,25 +221,24 @@
     const drop = mainDrop(stages);
     if (drop) call("fall", "▼", "Main drop-off", `${percent(drop.from.drop_off_rate)} lost before “${drop.to.stage}”`,
       `${many(drop.from.lost_count, "attempt")} (${between(drop.from.drop_off_low, drop.from.drop_off_high)})${isNone(drop.from.value_at_risk_amount) || drop.from.value_at_risk_amount <= 0 ? "" : `, ${money(drop.from.value_at_risk_amount, drop.from.value_at_risk_currency)} at risk`}.${drop.to.likely_reason ? ` Likely reason: ${drop.to.likely_reason}.` : ""}`);
-    else call("fall", "▼", "Main drop-off", "Not called", read.isThere("stages") ? `A stage is ranked from ${FEW} ended attempts on, and here no stage has lost as many as can be told.` : "The funnel is not published yet.");
+    else call("fall", "▼", "Main drop-off", "Not called", read.isThere("stages") ? `Stages are ranked once ${FEW} attempts have ended there; here fewer have.` : "The funnel is not published yet.");
     const friction = read.weekly("friction").find((row) => row.rank === 1);
     if (friction) call("problem", "1", "Costliest friction", frictionTitle(friction), `${frictionPrice(friction)}; likely cause: ${friction.likely_cause ?? "unknown"}.${view.segment === "all" ? "" : " Friction is not split by segment."}`);
     else call("few", "–", "Costliest friction", "None found", read.isThere("friction") ? "No friction stands out from matched attempts in this week." : "Friction has not been looked for yet.");
     const aha = read.whole("first_day").find((row) => row.is_aha);
     if (aha) call("good", "★", "Aha moment", aha.action, `Who does this on the first day converts ${decimal(aha.lift, 2)} times as often (${between(aha.lift_low, aha.lift_high, (value) => decimal(value, 2))}; n = ${count(aha.customer_count)}). Going together, not proof.`);
-    else call("good", "★", "Aha moment", "None found", read.isThere("first_day") ? "No action of the first day goes with more conversion beyond chance." : "The first day has not been looked at yet.");
+    else call("good", "★", "Aha moment", "None found", read.isThere("first_day") ? (read.whole("first_day").length ? "No action of the first day goes with more conversion beyond chance." : "Too few attempts outlast their first day.") : "The first day has not been looked at yet.");
     return found;
   };
 
   // --- the map -----------------------------------------------------------------------------------
   const step = (value, limits) => limits.filter((limit) => value >= limit).length + 1;
-  const valueOf = (row) => (view.colour === "loss" ? row.drop_off_after_rate : row.sentiment_score);
+  const scale = () => COLOURS.get(view.colour);
   const colourOf = (row) => {
-    const value = valueOf(row);
-    if (isNone(value)) return null;
-    return view.colour === "loss" ? `var(--loss-${step(value, LOSS)})` : `var(--mood-${step(value, MOOD)})`;
+    const value = row[scale().column];
+    return isNone(value) ? null : `var(--${view.colour}-${step(value, scale().limits)})`;
   };
-  const factOf = (row) => (view.colour === "loss" ? `${percent(row.drop_off_after_rate)} lost` : isNone(row.sentiment_score) ? "no mood" : `mood ${score(row.sentiment_score)}`);
+  const factOf = (row) => scale().tell(row[scale().column]);
   const keyOf = (order, name) => `${order}\u0000${name}`;
   let map = null;
 
@@ -256,13 +262,11 @@
   };
 
   const legend = () => {
-    const isLoss = view.colour === "loss";
-    const names = isLoss ? ["< 5 %", "5–10", "10–20", "20–35", "≥ 35 %"] : ["< 35", "35–45", "45–55", "55–65", "≥ 65"];
     return make("div", { class: "legend" },
-      make("span", {}, isLoss ? "Lost right after it" : "Sentiment, 0 bad to 100 good"),
-      make("span", { class: "steps" }, names.map((name, place) => make("span", {}, make("span", { class: "swatch", style: { background: `var(--${isLoss ? "loss" : "mood"}-${place + 1})` } }), name))),
+      make("span", {}, scale().title),
+      make("span", { class: "steps" }, scale().names.map((name, place) => make("span", {}, make("span", { class: "swatch", style: { background: `var(--${view.colour}-${place + 1})` } }), name))),
       make("span", {}, badge("problem", "1", ""), " friction, by rank"), make("span", {}, badge("note", "n", ""), " note"),
-      map.leaving.length ? make("span", {}, badge("leave", "A", ""), " where most give up in that way") : null,
+      map.leaving.length ? make("span", {}, badge("leave", map.leaving[0].abandonment_type, ""), " a way of giving up, where it is most common") : null,
       make("span", {}, `dashed: fewer than ${FEW} attempts`));
   };
 
@@ -270,12 +274,17 @@
   const notesOf = (stage, order, name) => map.notes.filter((row) => row.stage === stage && (name === null ? isNone(row.touchpoint) || !isDrawn(order, row.touchpoint) : row.touchpoint === name));
   const leavesAt = (order, name) => map.leaving.filter((row) => row.stage_order === order && (name === null ? !isDrawn(order, row.main_touchpoint) : row.main_touchpoint === name));
   const isDrawn = (order, name) => map.nodes.some((node) => node.order === order && node.name === name);
-  const badges = (pins, notes, leaving) => [
-    ...pins.slice(0, 2).map((row) => (row.is_ranked && !isNone(row.rank) ? badge("problem", row.rank, `, friction rank ${row.rank}`) : badge("few", "·", ", friction, too few to rank"))),
-    pins.length > 2 ? badge("few", `+${pins.length - 2}`, `, ${pins.length - 2} more frictions`) : null,
-    notes.length ? badge("note", notes.length > 1 ? notes.length : "n", `, ${many(notes.length, "note")}`) : null,
-    ...leaving.map((row) => badge("leave", row.letter, `, here people give up the way called ${row.name}`)),
-  ];
+  // Only what is ranked is pinned; the rest is told when its place is chosen. Little room: the first ones, then how many more.
+  const badges = (pins, notes, leaving, room = 2) => {
+    const all = [
+      ...pins.filter((row) => row.is_ranked && !isNone(row.rank)).map((row) => ["problem", row.rank, `friction rank ${row.rank}`]),
+      ...leaving.map((row) => ["leave", row.abandonment_type, `people give up here: ${row.name}`]),
+      ...(notes.length ? [["note", notes.length > 1 ? `${notes.length}n` : "n", many(notes.length, "note")]] : []),
+    ];
+    const shown = all.length > room ? all.slice(0, room - 1) : all, rest = all.slice(shown.length);
+    return [...shown.map(([kind, text, words]) => badge(kind, text, `, ${words}`)),
+      rest.length ? badge("few", `+${rest.length}`, `, ${rest.map(([, , words]) => words).join(", ")}`) : null];
+  };
 
   const layOut = () => {
     if (!map || !map.box.isConnected) return;
@@ -299,7 +308,7 @@
     const fillHeads = () => {
       for (const [position, stage] of stages.entries()) {
         heads[position].replaceChildren(
-          make("span", { class: "step" }, stage.stage, badges(pinsOf(stage.stage_order, null), notesOf(stage.stage, stage.stage_order, null), leavesAt(stage.stage_order, null))),
+          make("span", { class: "step" }, stage.stage, badges(pinsOf(stage.stage_order, null), notesOf(stage.stage, stage.stage_order, null), leavesAt(stage.stage_order, null), 3)),
           make("span", { class: "count" }, `${count(stage.reached_count)} · ${percent(stage.shared_rate)}`));
       }
     };
@@ -377,13 +386,13 @@
   const nodeButton = (node, stage, column) => {
     const { row, x, y, radius } = node;
     const colour = colourOf(row), isFew = row.attempt_count < FEW;
-    const words = `${row.touchpoint} at ${stage.stage}: ${many(row.touch_count, "touch", "touches")}, ${view.colour === "loss" ? `${percent(row.drop_off_after_rate)} lost right after it` : `sentiment ${score(row.sentiment_score)}`}${isFew ? `, only ${many(row.attempt_count, "attempt")}` : ""}`;
+    const words = `${row.touchpoint} at ${stage.stage}: ${many(row.touch_count, "touch", "touches")}, ${scale().long(row[scale().column])}${isFew ? `, only ${many(row.attempt_count, "attempt")}` : ""}`;
     const pins = pinsOf(node.order, node.name), notes = notesOf(stage.stage, node.order, node.name), leaving = leavesAt(node.order, node.name);
     const dot = make("span", { class: isFew ? "dot few" : "dot", style: { width: `${2 * radius}px`, height: `${2 * radius}px`, "margin-left": `${RADIUS - radius}px`, ...(colour ? { background: colour } : {}) } });
     return make("button", {
       type: "button", class: "node", "aria-pressed": "false", "data-key": keyOf(node.order, node.name), "data-touches": row.touch_count,
       style: { left: `${x - RADIUS}px`, top: `${y - RADIUS}px`, height: `${2 * RADIUS}px`, width: `${column - 16}px` },
-      "aria-label": [words, ...pins.map((pin) => (pin.is_ranked ? `friction rank ${pin.rank}` : "friction, too few to rank")), notes.length ? many(notes.length, "note") : null, ...leaving.map((each) => `here people give up: ${each.name}`)].filter(Boolean).join(", "),
+      "aria-label": [words, ...pins.map((pin) => (pin.is_ranked ? `friction rank ${pin.rank}` : "friction that is not ranked")), notes.length ? many(notes.length, "note") : null, ...leaving.map((each) => `here people give up: ${each.name}`)].filter(Boolean).join(", "),
     }, dot, make("span", { class: "words" }, make("span", { class: "line" }, make("span", { class: "label" }, row.touchpoint), badges(pins, notes, leaving)), make("span", { class: "fact" }, `${count(row.touch_count)} · ${factOf(row)}`)));
   };
 
@@ -456,7 +465,7 @@
     return make("li", { style: { "--share": `${100 * share}%` } }, make("span", { class: "name" }, stepName(pick(flow)), whole ? null : unseen(":")), make("span", {}, `${count(flow.transition_count)}${whole ? "" : ` · ${percent(flow.transition_rate)}`}`));
   })));
   const itemsOf = (pins, notes) => [
-    pins.length > 0 && make("div", {}, make("h4", {}, "Friction"), make("ul", { class: "items" }, pins.map((row) => make("li", {}, row.is_ranked ? badge("problem", row.rank, `rank ${row.rank}: `) : badge("few", "·", "too few to rank: "), ` ${row.signal}${row.cohort && row.cohort !== "all" ? `, ${row.cohort}` : ""}: ${frictionPrice(row)}.`)))),
+    pins.length > 0 && make("div", {}, make("h4", {}, "Friction"), make("ul", { class: "items" }, pins.map((row) => make("li", {}, row.is_ranked ? badge("problem", row.rank, `rank ${row.rank}: `) : badge("few", "·", "not ranked: "), ` ${row.signal}${row.cohort && row.cohort !== "all" ? `, ${row.cohort}` : ""}: ${frictionPrice(row)}.`)))),
     notes.length > 0 && make("div", {}, make("h4", {}, "Notes"), make("ul", { class: "items" }, notes.map((row) => make("li", {}, make("span", { class: "tag" }, row.kind), ` ${row.text} `, make("span", { class: "quiet" }, [row.author, row.said_on && day(row.said_on)].filter(Boolean).join(", ")))))),
   ];
   const detailOfAll = () => {
@@ -490,7 +499,7 @@
       waysOf("Goes on to", goes, (flow) => where(flow.to_step, flow.to_stage_order)),
       waysOf("Comes from", comes, (flow) => where(flow.from_step, flow.from_stage_order), comes.reduce((sum, flow) => sum + flow.transition_count, 0)),
       ...itemsOf(pinsOf(order, name), notesOf(stage.stage, order, name)),
-      leavesAt(order, name).length > 0 && make("div", {}, make("h4", {}, "Giving up"), make("ul", { class: "items" }, leavesAt(order, name).map((leave) => make("li", {}, badge("leave", leave.letter, ""), ` ${leave.name}: ${percent(leave.share_rate)} of those who give up`))))];
+      leavesAt(order, name).length > 0 && make("div", {}, make("h4", {}, "Giving up"), make("ul", { class: "items" }, leavesAt(order, name).map((leave) => make("li", {}, badge("leave", leave.abandonment_type, ""), ` ${leave.name}: ${percent(leave.share_rate)} of those who give up`))))];
   };
 
   const withInterval = (row, name) => [percent(row[`${name}_rate`]), interval(row[`${name}_low`], row[`${name}_high`])];
@@ -517,23 +526,24 @@
   const frictionPrice = (row) => (isNone(row.value_at_risk_amount)
     ? `${decimal(row.extra_lost_count, 0)} extra losses (${between(row.extra_lost_low, row.extra_lost_high, (value) => decimal(value, 0))})`
     : `${money(row.value_at_risk_amount, row.value_currency)} at risk (${between(row.value_low, row.value_high, count)})`);
-  const frictionItem = (row) => make("li", {}, row.is_ranked && !isNone(row.rank) ? badge("problem", row.rank, `Rank ${row.rank}`) : badge("few", "·", "Too few to rank"),
+  const frictionItem = (row) => make("li", {}, row.is_ranked && !isNone(row.rank) ? badge("problem", row.rank, `Rank ${row.rank}`) : badge("few", "·", "Not ranked"),
     make("div", { class: "body" },
       make("div", {}, make("h3", {}, frictionTitle(row)), make("p", { class: "quiet" }, `Stage “${row.stage}”${row.from_date && row.to_date ? ` · ${day(row.from_date)} to ${day(row.to_date)}` : ""}${row.owner ? ` · ${row.owner}` : ""}`),
         make("p", { class: "price" }, frictionPrice(row)),
-        make("p", { class: "quiet" }, `${count(row.lost_count)} of ${count(row.attempt_count)} lost, ${decimal(row.expected_lost_count)} expected${row.is_ranked ? "" : `; n = ${count(row.attempt_count)} is too few to rank`}`)),
+        make("p", { class: "quiet" }, `${count(row.lost_count)} of ${count(row.attempt_count)} lost, ${decimal(row.expected_lost_count)} expected${row.is_ranked ? "" : row.attempt_count < FEW ? `; n = ${count(row.attempt_count)} is too few to rank` : "; not ranked: too uncertain, or explained by what ranks above"}`)),
       make("dl", {}, [["Evidence", row.evidence], ["Likely cause", row.likely_cause ?? "unknown"], ["Do", row.recommendation],
         ["Gain", isNone(row.expected_gain_amount) ? null : `${money(row.expected_gain_amount, row.value_currency)}${row.expected_gain_basis ? `, ${row.expected_gain_basis}` : ""}`]]
         .filter(([, words]) => words).map(([name, words]) => [make("dt", {}, name), make("dd", {}, words)]))));
   const frictionPart = () => {
     const rows = read.weekly("friction");
     const [rowsOut] = read.leftOut("friction", "week");
-    if (!rows.length) return part("friction", "No friction stands out", null, nothing(read.isThere("friction") ? `Nothing is lost beyond what matched attempts lose (${weekName(view.week).toLowerCase()}).` : "Friction is not published yet: it appears with friction_points."), source("friction_points"));
-    const ranked = rows.filter((row) => row.is_ranked), first = ranked[0];
-    return part("friction", first ? `${frictionTitle(first)} costs most` : "Some friction, too little of it to rank",
+    if (!rows.length) return part("friction", "No friction stands out", null, nothing(read.isThere("friction") ? `${weekName(view.week)}: nothing is lost beyond what matched attempts lose.` : "Friction is not published yet: it appears with friction_points."), source("friction_points"));
+    const ranked = rows.filter((row) => row.is_ranked && !isNone(row.rank)), held = rows.filter((row) => !ranked.includes(row)), first = ranked[0];
+    return part("friction", first ? `${frictionTitle(first)} costs most` : "Some signs of friction, none sure enough to rank",
       `${weekName(view.week)}, everybody${view.segment === "all" ? "" : " (friction is not split by segment)"}: losses beyond those of matched attempts, ranked by what they cost, with 95 % intervals.`,
-      make("ol", { class: "frictions" }, rows.map(frictionItem)),
-      rowsOut ? make("p", { class: "left-out" }, `${many(rowsOut, "more friction point")} in friction_points.`) : null, source("friction_points"));
+      ranked.length ? make("ol", { class: "frictions" }, ranked.map(frictionItem)) : null,
+      held.length ? asTable(`${many(held.length, "more sign", "more signs")} of friction, not ranked`, make("ol", { class: "frictions" }, held.map(frictionItem))) : null,
+      rowsOut ? make("p", { class: "left-out" }, `${many(rowsOut, "more row")} in friction_points.`) : null, source("friction_points"));
   };
 
   // --- funnel ------------------------------------------------------------------------------------
@@ -601,7 +611,7 @@
   let survivalStage = null;
   const survivalPart = () => {
     const rows = read.whole("survival");
-    if (!rows.length) return part("survival", "How long people stay in a stage", null, nothing("Not published yet: the curves appear with stage_survival."), source("stage_survival"));
+    if (!rows.length) return part("survival", "How long people stay in a stage", null, nothing(read.isThere("survival") ? "Nobody has been watched long enough in a stage of this journey." : "Not published yet: the curves appear with stage_survival."), source("stage_survival"));
     const stages = [...new Map(rows.map((row) => [row.stage_order, row.stage])).entries()];
     if (!stages.some(([order]) => order === survivalStage)) survivalStage = mainDrop(read.everything("stages"))?.from.stage_order;
     if (!stages.some(([order]) => order === survivalStage)) survivalStage = stages[0][0];
@@ -616,7 +626,8 @@
       const text = (name) => (value, low, high) => `${name}: ${percent(value)} (${between(low, high)})`;
       const days = here.map((row) => row.day), pick = (name) => here.map((row) => row[name]);
       const steps = { shape: "hv" };
-      const picture = chart(label, () => ({
+      // A window of a day or two has no curve by days.
+      const picture = last.day < 3 ? null : chart(label, () => ({
         traces: [
           ...line(days, pick("survival_rate"), pick("low"), pick("high"), "quiet", text("Still here"), "Still here", { ...steps, dash: "dot" }),
           ...line(days, pick("advanced_rate"), pick("advanced_low"), pick("advanced_high"), "accent", text("Gone on"), "Gone on", steps),
@@ -629,7 +640,7 @@
         },
       }));
       const every = here.filter((row) => row.day % Math.max(1, Math.ceil(here.length / 16)) === 0 || row === last);
-      holder.replaceChildren(make("p", { class: "caption quiet" }, `${label} All weeks, everybody, n = ${count(from)}; open attempts count until they were last seen. Shaded: 95 %.`), picture,
+      holder.replaceChildren(make("p", { class: "caption quiet" }, `${label} All weeks, everybody, n = ${count(from)}; open attempts count until they were last seen. ${last.day < 3 ? "Days are too coarse for a curve here; the funnel has the times." : "Shaded: 95 %."}`), picture ?? "",
         asTable("The curves as a table", table(`Time in “${stage}”`, [
           ["Day", (row) => count(row.day)], ["Still here", (row) => [percent(row.survival_rate), interval(row.low, row.high)], "figure"], ["Gone on", (row) => withInterval(row, "advanced"), "figure"], ["Lost", (row) => withInterval(row, "lost"), "figure"], ["Watched", (row) => count(row.at_risk_count), "figure"],
         ], every)));
@@ -677,43 +688,51 @@
     const shown = rows.filter((row) => VERDICT.has(row.verdict) || row.is_unexpected || row.is_new_this_month);
     const few = rows.filter((row) => row.verdict === "too few").length;
     const [rowsOut] = read.leftOut("paths");
-    if (!shown.length) return part("paths", "Paths that tell converted from lost", null, nothing(read.isThere("paths") ? `No path of ${many(rows.length, "frequent one")} differs beyond chance.` : "Not published yet: they appear with journey_paths."), source("journey_paths"));
-    const best = shown.find((row) => row.verdict === "converts more");
-    const limit = 12, more = shown.filter((row) => row.verdict === "converts more").slice(0, 6), less = shown.filter((row) => row.verdict === "converts less").slice(0, 6);
+    if (!shown.length) return part("paths", "Paths that tell converted from lost", null, nothing(read.isThere("paths") ? (rows.length ? `None of ${many(rows.length, "frequent path")} differs beyond chance.` : "Too few attempts to look for frequent paths.") : "Not published yet: paths appear with journey_paths."), source("journey_paths"));
+    // Where the two lifts disagree, the verdict speaks of attempts of like length only: such paths come last.
+    const agrees = (row) => (row.lift > 1) === (row.length_adjusted_lift > 1);
+    const judged = (verdict) => [...shown.filter((row) => row.verdict === verdict)].sort((one, other) => agrees(other) - agrees(one)).slice(0, 6);
+    const limit = 12, more = judged("converts more"), less = judged("converts less");
+    const best = more.find(agrees);
     const rest = shown.filter((row) => !more.includes(row) && !less.includes(row) && (row.is_unexpected || row.is_new_this_month)).slice(0, limit - Math.min(limit - 4, more.length + less.length));
     return part("paths", best ? `“${best.pattern}” converts ${decimal(best.lift, 2)} times as often` : "Paths that tell converted from lost",
-      "All weeks, everybody. Lift compares with the journey’s own conversion; only what holds after correction for many looks is called more or less.",
+      "All weeks, everybody. Lift compares with the whole journey; the verdict compares with attempts of like length, since long ones hold more paths, and holds after correction for many looks.",
       table("Discriminating paths", [
         ["Path", (row) => [row.pattern, " ", row.kind === "entry" ? make("span", { class: "tag" }, "entry") : null, row.is_unexpected ? make("span", { class: "tag" }, "unexpected") : null, row.is_new_this_month ? make("span", { class: "tag" }, "new this month") : null]],
         ["Verdict", (row) => make("span", { class: `tag ${VERDICT.get(row.verdict) ?? ""}` }, row.verdict)],
-        ["Lift", (row) => [lift(row.lift), interval(row.lift_low, row.lift_high, (value) => decimal(value, 2))], "figure"],
+        ["Lift", (row) => [lift(row.lift), interval(row.lift_low, row.lift_high, (value) => decimal(value, 2))], "figure"], ["Of like length", (row) => lift(row.length_adjusted_lift), "figure"],
         ["Convert", (row) => percent(row.conversion_rate), "figure"], ["n", (row) => count(row.attempt_count), "figure"],
       ], [...more, ...less, ...rest]),
       make("p", { class: "left-out" }, `${many(rows.length + rowsOut, "path")} looked at in all${few ? `, ${count(few)} of those here too rare to judge` : ""}.`), source("journey_paths"));
   };
   const firstDayPart = () => {
     const rows = read.whole("first_day");
-    if (!rows.length) return part("first-day", "The first 24 hours", null, nothing("Not published yet: actions appear with first_day_actions."), source("first_day_actions"));
+    if (!rows.length) return part("first-day", "The first 24 hours", null, nothing(read.isThere("first_day") ? "No action can be judged: too few attempts were still under way a day after they began." : "Not published yet: actions appear with first_day_actions."), source("first_day_actions"));
     const aha = rows.find((row) => row.is_aha);
     return part("first-day", aha ? `On the first day, “${aha.action}” goes with conversion most` : "No action of the first day stands out",
-      rows.find((row) => row.warning)?.warning ?? "These are associations, not effects.",
+      (aha ?? rows.find((row) => !isNone(row.q_value)))?.warning ?? "Too few did one thing and not the other to compare them.",
       table("Actions of the first 24 hours", [
         ["Action", (row) => [row.action, row.is_aha ? [" ", make("span", { class: "tag good" }, "★ aha")] : null]], ["Who do it", (row) => [percent(row.rate), meter(row.rate)], "figure"],
         ["Convert with", (row) => percent(row.conversion_rate), "figure"], ["without", (row) => percent(row.conversion_rate_without), "figure"],
-        ["Lift", (row) => [lift(row.lift), interval(row.lift_low, row.lift_high, (value) => decimal(value, 2))], "figure"], ["n", (row) => count(row.customer_count), "figure"],
+        ["Lift", (row) => (isNone(row.q_value) ? make("span", { class: "few-note" }, "too few") : [lift(row.lift), interval(row.lift_low, row.lift_high, (value) => decimal(value, 2))]), "figure"], ["n", (row) => count(row.customer_count), "figure"],
       ], rows.slice(0, 10)), source("first_day_actions"));
   };
+  const askedAfter = (row) => (row.touchpoint === "(start)" ? "nothing: they began with it" : row.touchpoint ?? "–");
   const supportPart = (stages) => {
-    const rows = read.slice("contacts"), outcomes = read.whole("support");
+    const asked = read.slice("contacts"), outcomes = read.whole("support");
+    const rows = asked.filter((row) => row.touchpoint !== "all"), whole = asked.filter((row) => row.touchpoint === "all");
     const names = new Map(stages.map((row) => [row.stage_order, row.stage]));
-    const [rowsOut, contactsOut] = read.leftOut("contacts", "slice");
+    const [rowsOut] = read.leftOut("contacts", "slice");
     const first = rows[0];
-    return part("support", first ? `People ask most after ${first.touchpoint ?? "nothing"} at “${names.get(first.stage_order) ?? first.stage_order}”` : "Who asks, and where", `${sliceName()}. Tickets, calls and chats by the touchpoint they followed within the attempt.`,
+    return part("support", first ? `People ask most after ${askedAfter(first)} at “${names.get(first.stage_order) ?? first.stage_order}”` : "Who asks, and where", `${sliceName()}. Tickets, calls and chats by the touchpoint they followed within the attempt.`,
       rows.length ? table("Contacts by stage and touchpoint", [
-        ["After", (row) => row.touchpoint ?? "–"], ["Stage", (row) => names.get(row.stage_order) ?? row.stage_order], ["By", (row) => row.channel], ["Contacts", (row) => count(row.contact_count), "figure"],
+        ["After", askedAfter], ["Stage", (row) => names.get(row.stage_order) ?? row.stage_order], ["Contacts", (row) => count(row.contact_count), "figure"],
         ["Share", (row) => (row.attempt_count < FEW ? [percent(row.contact_rate), interval(row.contact_low, row.contact_high), make("span", { class: "few-note" }, ` n = ${count(row.attempt_count)}`)] : withInterval(row, "contact")), "figure"], ["Median after", (row) => hours(row.median_hours_after), "figure"], ["Sentiment", (row) => score(row.sentiment_score), "figure"],
       ], rows.slice(0, 8)) : nothing(read.isThere("contacts") ? "Nobody asked in this week and segment." : "Not published yet: contacts appear with stage_contacts."),
-      rows.length > 8 || rowsOut ? make("p", { class: "left-out" }, `${many(Math.max(rows.length - 8, 0) + rowsOut, "more place")} with ${many(rows.slice(8).reduce((sum, row) => sum + row.contact_count, contactsOut), "contact")} in stage_contacts.`) : null,
+      rows.length > 8 || rowsOut ? make("p", { class: "left-out" }, `${many(Math.max(rows.length - 8, 0) + rowsOut, "more row")} in stage_contacts.`) : null,
+      whole.length ? asTable("By stage and channel", table(`Contacts by stage and channel, ${sliceName()}`, [
+        ["Stage", (row) => names.get(row.stage_order) ?? row.stage_order], ["By", (row) => row.channel], ["Contacts", (row) => count(row.contact_count), "figure"], ["Share", (row) => withInterval(row, "contact"), "figure"], ["Median after", (row) => hours(row.median_hours_after), "figure"], ["Sentiment", (row) => score(row.sentiment_score), "figure"],
+      ], [...whole].sort((one, other) => one.stage_order - other.stage_order || other.contact_count - one.contact_count))) : null,
       outcomes.length ? table("What asking costs, all journeys", [
         ["All journeys, by", (row) => row.channel], ["Contacts", (row) => count(row.contact_count), "figure"], ["Ask again", (row) => withInterval(row, "repeat"), "figure"],
         ["Solved at once", (row) => withInterval(row, "first_contact_resolution"), "figure"], ["Reopened", (row) => withInterval(row, "reopen"), "figure"], ["Cost", (row) => money(row.cost_amount, row.cost_currency), "figure"],
@@ -721,7 +740,7 @@
   };
   const effortPart = () => {
     const rows = read.slice("effort");
-    if (!rows.length) return part("effort", "What it takes", null, nothing(read.isThere("effort") ? "No attempt in this week and segment." : "Not published yet: it appears with journey_effort."), source("journey_effort"));
+    if (!rows.length) return part("effort", "What it takes", null, nothing(read.isThere("effort") ? "No attempt in this week and segment." : "Not published yet: effort appears with journey_effort."), source("journey_effort"));
     const [converted, lost] = ["converted", "lost"].map((status) => rows.find((row) => row.status === status));
     const title = converted && lost && !isNone(converted.mean_steps) && !isNone(lost.mean_steps) ? `Who converts takes ${decimal(converted.mean_steps)} steps, who is lost ${decimal(lost.mean_steps)}` : "What it takes";
     return part("effort", title, `${sliceName()}. Means per attempt: steps, support contacts, touchpoints come back to, steps back to an earlier stage, friction met.`,
@@ -730,24 +749,24 @@
         ["Contacts", (row) => decimal(row.mean_contacts, 2), "figure"], ["Repeats", (row) => decimal(row.mean_repeats, 2), "figure"], ["Steps back", (row) => decimal(row.mean_backtracks, 2), "figure"], ["Friction", (row) => decimal(row.mean_friction, 2), "figure"], ["Between touches", (row) => hours(row.median_hours_between_touches), "figure"],
       ], rows), source("journey_effort"));
   };
-  // Ways of giving up, with the letter that stands for each on the map and the stage where most of it happens.
-  const leavings = (stages = []) => read.whole("abandonment").map((row, place) =>
-    ({ ...row, letter: String.fromCharCode(65 + place), stage_order: stages.find((stage) => stage.stage === row.main_stage)?.stage_order }));
+  // Ways of giving up, each with the stage where most of it happens.
+  const leavings = (stages = []) => read.whole("abandonment").map((row) =>
+    ({ ...row, stage_order: stages.find((stage) => stage.stage === row.main_stage)?.stage_order }));
   const abandonmentPart = () => {
     const rows = leavings();
-    if (!rows.length) return part("abandonment", "How people give up", null, nothing("Too few abandoning sessions to tell types apart, or not published yet: they appear with abandonment_types."), source("abandonment_types"));
+    if (!rows.length) return part("abandonment", "How people give up", null, nothing(read.isThere("abandonment") ? "Too few attempts were given up to tell types of it apart." : "Not published yet: types appear with abandonment_types."), source("abandonment_types"));
     return part("abandonment", `People give up in ${many(rows.length, "way")}; most often: ${rows[0].name}`, `All weeks, everybody: abandoned attempts by what their last session looked like, n = ${count(rows.reduce((sum, row) => sum + row.attempt_count, 0))}.`,
-      make("ul", { class: "cards" }, rows.map((row) => make("li", {}, make("p", { class: "share" }, percent(row.share_rate), make("span", { class: "quiet" }, ` ${between(row.share_low, row.share_high)}`)), make("h3", {}, badge("leave", row.letter, ""), ` ${row.name}`), make("p", {}, row.description),
+      make("ul", { class: "cards" }, rows.map((row) => make("li", {}, make("p", { class: "share" }, percent(row.share_rate), make("span", { class: "quiet" }, ` ${between(row.share_low, row.share_high)}`)), make("h3", {}, badge("leave", row.abandonment_type, ""), ` ${row.name}`), make("p", {}, row.description),
         make("p", { class: "quiet" }, [`${count(row.attempt_count)} attempts`, row.main_stage && `mostly at “${row.main_stage}”`, row.main_touchpoint && `last on ${row.main_touchpoint}`, !isNone(row.median_seconds) && `median ${seconds(row.median_seconds)}`, row.main_signal && row.main_signal !== "none" && `signal: ${row.main_signal}`].filter(Boolean).join(" · "))))), source("abandonment_types"));
   };
   const whatIfPart = () => {
     const rows = read.whole("what_ifs"), offered = rows.filter((row) => row.is_offered), held = rows.filter((row) => !row.is_offered);
-    if (!rows.length) return part("what-ifs", "What if", null, nothing("Not published yet: what-ifs appear with journey_what_ifs."), source("journey_what_ifs"));
+    if (!rows.length) return part("what-ifs", "What if", null, nothing(read.isThere("what_ifs") ? "Too few attempts for a chain of steps, so nothing is tried on it." : "Not published yet: what-ifs appear with journey_what_ifs."), source("journey_what_ifs"));
     const points = (value) => (isNone(value) ? "–" : `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(100 * value).toFixed(1)}`);
     return part("what-ifs", offered.length ? `What if: ${sentence(offered[0].change)} “${offered[0].step}” and conversion moves ${points(offered[0].difference)} points` : "What if: nothing is offered here",
       "What the chain of steps says if one step changed. Offered only where the chain reproduces the conversion that was observed.",
       offered.length ? table("What-ifs offered", [
-        ["Change", (row) => `${sentence(row.change)} “${row.step}”`], ["Before", (row) => percent(row.conversion_before), "figure"], ["After", (row) => percent(row.conversion_after), "figure"], ["Difference, points", (row) => [points(row.difference), interval(row.difference_low, row.difference_high, points)], "figure"],
+        ["Change", (row) => `${sentence(row.change)} “${row.step}”`], ["Before", (row) => percent(row.conversion_before), "figure"], ["After", (row) => percent(row.conversion_after), "figure"], ["Difference, points", (row) => [points(row.difference), isNone(row.difference_low) ? null : make("span", { class: "interval" }, ` (${points(row.difference_low)} to ${points(row.difference_high)})`)], "figure"],
       ], offered.slice(0, 10)) : null,
       held.length ? make("div", {}, make("p", { class: "left-out" }, `${many(held.length, "what-if")} not offered because:`), make("ul", { class: "items quiet" }, reasons(held).map(([reason, steps]) => make("li", {}, `${sentence(reason)} (${steps.join(", ")})`)))) : null, source("journey_what_ifs"));
   };
@@ -758,7 +777,7 @@
   };
   const statesPart = () => {
     const rows = read.whole("states"), next = read.whole("next_steps");
-    if (!rows.length) return part("states", "Chance of success from each step", null, nothing("Not published yet: it appears with journey_states."), source("journey_states", "next_steps"));
+    if (!rows.length) return part("states", "Chance of success from each step", null, nothing(read.isThere("states") ? "Too few attempts for a chain of steps." : "Not published yet: chances appear with journey_states."), source("journey_states", "next_steps"));
     const first = rows[0];
     const likely = new Map();
     for (const row of next) if (row.top_rank === 1) likely.set(row.step, row);
