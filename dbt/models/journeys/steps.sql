@@ -6,7 +6,8 @@
     - error: an event of kind friction;
     - rage: the third error of one name within a minute;
     - backtrack: an event of an earlier stage, or an earlier step of a form or flow than one before;
-    - repeat: the touchpoint was met before at this stage, with another since;
+    - repeat: the touchpoint was met before at this stage, with another since; an outcome and what follows from one,
+      such as the next month's payment, is no coming back, and nobody waits for it;
     - negative message: words in a bad mood (compound -0.05 or less, the usual bound; Hutto and Gilbert 2014) or a
       rating of a quarter or less;
     - support contact: the next thing done was to ask for help, within a day.
@@ -26,6 +27,9 @@ with
         select
             touches.*,
             touches.kind = 'friction' and named_events.event is null and not touches.is_end as is_error,
+            coalesce(touches.kind, 'touch') not in ('outcome', 'system')
+            and not touches.is_end
+            and touches.event not in ({{ quoted(events_after_outcomes()) }}) as is_deed,
             touches.event in ({{ quoted(help_events()) }}) and named_events.event is null as is_contact,
             coalesce(signals.compound <= -0.05, touches.rating <= 0.25, false) as is_negative
         from touches
@@ -34,23 +38,33 @@ with
         left join {{ source("timeline", "message_signals") }} as signals on touches.text_id = signals.text_id
     ),
 
-    compared as (
+    {# Only what can be the like of another is compared with others of its name. #}
+    flagged as (
         select
-            *,
-            lag(touchpoint) over in_order as previous_touchpoint,
-            lag(stage_order) over in_order as previous_stage_order,
+            attempt_id,
+            event_id,
             is_error
             and {{ seconds_between("lag(occurred_at, 2) over same_event", "occurred_at") }} <= 60 as is_rage,
-            event_stage < stage_order
-            or form_step < max(form_step) over (
+            form_step < max(form_step) over (
                 partition by attempt_id, event
                 order by occurred_at, event_id
                 rows between unbounded preceding and 1 preceding
-            ) as is_backtrack
+            ) as is_step_back
         from judged
-        window
-            in_order as (partition by attempt_id order by occurred_at, event_id),
-            same_event as (partition by attempt_id, event order by occurred_at, event_id)
+        where is_error or form_step is not null
+        window same_event as (partition by attempt_id, event order by occurred_at, event_id)
+    ),
+
+    compared as (
+        select
+            judged.*,
+            flagged.is_rage,
+            judged.event_stage < judged.stage_order or flagged.is_step_back as is_backtrack,
+            lag(judged.touchpoint) over in_order as previous_touchpoint,
+            lag(judged.stage_order) over in_order as previous_stage_order
+        from judged
+        left join flagged on judged.attempt_id = flagged.attempt_id and judged.event_id = flagged.event_id
+        window in_order as (partition by judged.attempt_id order by judged.occurred_at, judged.event_id)
     ),
 
     numbered as (
@@ -84,6 +98,7 @@ with
                 then 'end'
                 else 'touch'
             end as step_kind,
+            bool_or(is_deed) as is_deed,
             bool_or(is_error) as has_error,
             coalesce(bool_or(is_rage), false) as has_rage,
             coalesce(bool_or(is_backtrack and not is_end), false) as has_backtrack,
@@ -130,14 +145,14 @@ with
             touch_count,
             is_friction,
             step_kind,
-            case when step_kind <> 'company' then waited_hours end as waited_hours,
+            case when is_deed then waited_hours end as waited_hours,
             nullif(
                 concat_ws(
                     '|',
                     case when has_error then 'error' end,
                     case when has_rage then 'rage' end,
                     case when has_backtrack then 'backtrack' end,
-                    case when is_return and step_kind = 'touch' then 'repeat' end,
+                    case when is_return and is_deed then 'repeat' end,
                     case when has_negative_message then 'negative message' end,
                     case when is_followed_by_contact and step_kind = 'touch' then 'support contact' end
                 ),
