@@ -214,6 +214,7 @@ def _print_outcome(settings: Settings, *, path: Path, outcome: str) -> None:
 
     print()
     _print_health(path, settings=settings)
+    _print_friction(path)
     _print_identity(path)
     has_models = _print_models(path, settings=settings)
     print()
@@ -255,6 +256,20 @@ def _print_health(path: Path, *, settings: Settings) -> None:
         shown = f"{score:.0f}" if score is not None else "-"
         interval = f"{low:.0f} to {high:.0f}" if score is not None else ""
         print(f"{journey:<26}{week!s:<13}{shown:>7}  {interval:<11}{status or '-':<10}{reason or ''}")
+
+
+def _print_friction(path: Path) -> None:
+    """Print what costs most, and what one cohort alone carries."""
+    from dagster_project.publishing.summaries import tell_friction
+    from dagster_project.publishing.versions import read_version
+    from dagster_project.warehouse import open_database
+
+    version = read_version(path)
+    assert version is not None
+    with open_database(version.database_path) as connection:
+        lines = tell_friction(connection)
+    if lines:
+        print("\n" + "\n".join(lines))
 
 
 def _print_identity(path: Path) -> None:

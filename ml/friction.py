@@ -71,6 +71,8 @@ BAD_WEEK = 1e-4
 LONG_WAIT_QUANTILE, LONG_WAIT_HOURS = 0.9, 1.0
 # Attempts are matched on so many pairs of first channel and device, and the others as one.
 STRATA_APART = 7
+# Of each dimension, or two, the cohorts with most attempts; of all places and signals those with most losses.
+MOST_COHORTS, MOST_CELLS = 20, 80
 # How people go about it differs by the campaign that brought them; that is no friction that the campaign carries.
 _WAYS_OF_PEOPLE = ("negative message", SUPPORT_CONTACT, "backtrack", "repeat", LONG_WAIT)
 # Steps so far are matched one by one up to eight, then in ever wider steps.
@@ -643,7 +645,8 @@ def _cells(one: _Journey) -> list[_Cell]:
             lost = hit & one.is_lost
             if lost.sum() >= MINIMUM_LOSSES:
                 cells.append(_Cell(place=place, signal=signal, at_risk=at_risk, lost=lost))
-    return cells
+    most = sorted(cells, key=lambda cell: (-int(cell.lost.sum()), cell.place, cell.signal))[:MOST_CELLS]
+    return sorted(most, key=lambda cell: (cell.place, cell.signal))
 
 
 def _cohorts(one: _Journey) -> tuple[list[_Cohort], list[Integers], list[Integers]]:
@@ -659,7 +662,8 @@ def _cohorts(one: _Journey) -> tuple[list[_Cohort], list[Integers], list[Integer
         for code, size in zip(codes, sizes, strict=True):
             combined = combined * size + np.maximum(code, 0)
         counts = np.bincount(combined[known[-1]], minlength=int(np.prod(sizes)))
-        for value in np.flatnonzero(counts >= MINIMUM_ATTEMPTS):
+        largest = np.lexsort((np.arange(len(counts)), -counts))
+        for value in np.sort(largest[counts[largest] >= MINIMUM_ATTEMPTS][:MOST_COHORTS]):
             told = tuple(v[i] for v, i in zip(values, np.unravel_index(value, sizes), strict=True))
             if NONE not in told:
                 members.append(known[-1][combined[known[-1]] == value])

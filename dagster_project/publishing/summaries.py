@@ -167,6 +167,50 @@ def tell_segments(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return lines
 
 
+def tell_friction(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Tell what costs most of all that is ranked, and the latest that one cohort alone carries.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a published DuckDB file.
+
+    Returns
+    -------
+    list of str
+        Lines; none where nothing is ranked.
+    """
+    rows = _read(
+        connection,
+        "friction_points",
+        """
+        select
+            journey, signal, touchpoint, stage, cohort, from_date, to_date, extra_lost_count, extra_lost_low,
+            extra_lost_high, value_at_risk_amount, value_currency, likely_cause
+        from friction_points
+        where is_ranked and (week = 'all' or cohort <> 'all')
+        qualify
+            row_number() over (
+                partition by week = 'all'
+                order by
+                    case when week <> 'all' then week end desc, value_at_risk_amount desc nulls last,
+                    extra_lost_count desc, journey
+            ) = 1
+        order by week = 'all' desc
+        """,
+    )
+    lines = []
+    for journey, signal, touchpoint, stage, cohort, first, last, extra, low, high, value, currency, cause in rows:
+        worth = "" if value is None else f", {value:,.0f} {currency} at risk"
+        whom = "" if cohort == "all" else f" for {cohort}"
+        told = (
+            f"Friction: {journey}, {signal} at {touchpoint} in {stage}{whom}, {first} to {last}: {extra:,.0f} "
+            f"({low:,.0f} to {high:,.0f}) lost above what is expected{worth}; {cause}."
+        )
+        lines += textwrap.wrap(told, WIDTH, subsequent_indent="  ")
+    return lines
+
+
 _REASONS_SHOWN = 3
 _KINDS_OF_CHANGE = {
     "merge": ("merge", "merges"),
