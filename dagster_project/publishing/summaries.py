@@ -185,7 +185,7 @@ def tell_friction(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "friction_points",
         """
         select
-            journey, signal, touchpoint, stage, cohort, from_date, to_date, extra_lost_count, extra_lost_low,
+            journey, signal, touchpoint, stage, cohort, week, from_date, extra_lost_count, extra_lost_low,
             extra_lost_high, value_at_risk_amount, value_currency, likely_cause
         from friction_points
         where is_ranked and (week = 'all' or cohort <> 'all')
@@ -200,11 +200,12 @@ def tell_friction(connection: duckdb.DuckDBPyConnection) -> list[str]:
         """,
     )
     lines = []
-    for journey, signal, touchpoint, stage, cohort, first, last, extra, low, high, value, currency, cause in rows:
+    for journey, signal, touchpoint, stage, cohort, week, since, extra, low, high, value, currency, cause in rows:
         worth = "" if value is None else f", {value:,.0f} {currency} at risk"
         whom = "" if cohort == "all" else f" for {cohort}"
+        when = "all weeks" if week == "all" else f"week of {week}, since {since}"
         told = (
-            f"Friction: {journey}, {signal} at {touchpoint} in {stage}{whom}, {first} to {last}: {extra:,.0f} "
+            f"Friction: {journey}, {signal} at {touchpoint} in {stage}{whom}, {when}: {extra:,.0f} "
             f"({low:,.0f} to {high:,.0f}) lost above what is expected{worth}; {cause}."
         )
         lines += textwrap.wrap(told, WIDTH, subsequent_indent="  ")
