@@ -393,7 +393,7 @@
       type: "button", class: "node", "aria-pressed": "false", "data-key": keyOf(node.order, node.name), "data-touches": row.touch_count,
       style: { left: `${x - RADIUS}px`, top: `${y - RADIUS}px`, height: `${2 * RADIUS}px`, width: `${column - 16}px` },
       "aria-label": [words, ...pins.map((pin) => (pin.is_ranked ? `friction rank ${pin.rank}` : "friction that is not ranked")), notes.length ? many(notes.length, "note") : null, ...leaving.map((each) => `here people give up: ${each.name}`)].filter(Boolean).join(", "),
-    }, dot, make("span", { class: "words" }, make("span", { class: "line" }, make("span", { class: "label" }, row.touchpoint), badges(pins, notes, leaving)), make("span", { class: "fact" }, `${count(row.touch_count)} · ${factOf(row)}`)));
+    }, dot, make("span", { class: "words" }, make("span", { class: "line" }, make("span", { class: "label", style: { "flex-shrink": row.touchpoint.length > 9 ? "1" : "0" } }, row.touchpoint), badges(pins, notes, leaving)), make("span", { class: "fact" }, `${count(row.touch_count)} · ${factOf(row)}`)));
   };
 
   // People as a band that narrows from stage to stage; what falls away after a stage is drawn below it.
@@ -542,7 +542,7 @@
     return part("friction", first ? `${frictionTitle(first)} costs most` : "Some signs of friction, none sure enough to rank",
       `${weekName(view.week)}, everybody${view.segment === "all" ? "" : " (friction is not split by segment)"}: losses beyond those of matched attempts, ranked by what they cost, with 95 % intervals.`,
       ranked.length ? make("ol", { class: "frictions" }, ranked.map(frictionItem)) : null,
-      held.length ? asTable(`${many(held.length, "more sign", "more signs")} of friction, not ranked`, make("ol", { class: "frictions" }, held.map(frictionItem))) : null,
+      held.length ? asTable(`${many(held.length, ranked.length ? "more sign" : "sign")} of friction, not ranked`, make("ol", { class: "frictions" }, held.map(frictionItem))) : null,
       rowsOut ? make("p", { class: "left-out" }, `${many(rowsOut, "more row")} in friction_points.`) : null, source("friction_points"));
   };
 
