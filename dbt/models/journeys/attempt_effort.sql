@@ -3,21 +3,12 @@ with
     attempts as (select * from {{ ref("attempts") }}),
 
     {# Steps of one touchpoint in a row are one visit to it, whatever stage each stands at. #}
-    compared as (
-        select
-            attempt_id,
-            touchpoint,
-            touchpoint
-            is distinct from lag(touchpoint) over (partition by attempt_id order by step_number) as is_visit
-        from {{ ref("steps") }}
-    ),
-
     visits as (
         select
             attempt_id,
             count(*) as step_count,
             count(case when is_visit then 1 end) - count(distinct touchpoint) as repeat_count
-        from compared
+        from {{ ref("steps") }}
         group by attempt_id
     ),
 
@@ -29,24 +20,9 @@ with
                 case when event in ({{ "'" ~ help_events() | join("', '") ~ "'" }}) then 1 end
             ) as contact_count,
             count(case when kind = 'friction' then 1 end) as friction_count,
+            count(case when is_stage_back then 1 end) as backtrack_count,
             {{ seconds_between("min(occurred_at)", "max(occurred_at)") }} as touched_seconds
         from {{ ref("attempt_events") }}
-        group by attempt_id
-    ),
-
-    {# Back to an event of an earlier stage than that of the one before, of those that reach any. #}
-    staged as (
-        select
-            attempt_id,
-            event_stage
-            < lag(event_stage) over (partition by attempt_id order by occurred_at, event_id) as is_back
-        from {{ ref("attempt_events") }}
-        where event_stage is not null
-    ),
-
-    backtracks as (
-        select attempt_id, count(case when is_back then 1 end) as backtrack_count
-        from staged
         group by attempt_id
     ),
 
@@ -60,12 +36,11 @@ with
             coalesce(visits.repeat_count, 0) as repeat_count,
             coalesce(touches.contact_count, 0) as contact_count,
             coalesce(touches.friction_count, 0) as friction_count,
-            coalesce(backtracks.backtrack_count, 0) as backtrack_count,
+            coalesce(touches.backtrack_count, 0) as backtrack_count,
             touches.touched_seconds / 3600 / nullif(touches.touch_count - 1, 0) as hours_between_touches
         from attempts
         left join visits on attempts.attempt_id = visits.attempt_id
         left join touches on attempts.attempt_id = touches.attempt_id
-        left join backtracks on attempts.attempt_id = backtracks.attempt_id
     )
 
 select *

@@ -102,10 +102,16 @@ with
         select
             {{ all_but(["event_stage"]) }},
             event_stage,
-            max(event_stage) over (
-                partition by attempt_id order by occurred_at, event_id rows unbounded preceding
-            ) as stage_order
+            max(event_stage) over (in_order rows unbounded preceding) as stage_order,
+            channel is distinct from lag(channel) over in_order as is_new_channel,
+            coalesce(
+                event_stage < {{ last_known("event_stage") }} over (
+                    in_order rows between unbounded preceding and 1 preceding
+                ),
+                false
+            ) as is_stage_back
         from staged
+        window in_order as (partition by attempt_id order by occurred_at, event_id)
     )
 
 select *

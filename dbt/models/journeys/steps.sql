@@ -91,6 +91,7 @@ with
             max(occurred_at) as last_touched_at,
             count(*) as touch_count,
             bool_or(kind = 'friction') as is_friction,
+            bool_or(previous_touchpoint is distinct from touchpoint) as is_visit,
             case
                 when bool_and(coalesce(kind, 'touch') = 'system')
                 then 'company'
@@ -144,6 +145,7 @@ with
             last_touched_at,
             touch_count,
             is_friction,
+            is_visit,
             step_kind,
             case when is_deed then waited_hours end as waited_hours,
             nullif(

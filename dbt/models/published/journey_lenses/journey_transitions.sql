@@ -19,7 +19,7 @@ with
 
     steps as (select * from {{ ref("steps") }}),
 
-    {# Each level's places in order, those that follow one like themselves among them. #}
+    {# Each level's places, none of which follows one like itself. #}
     stage_places as (
         select attempt_id, stage_order, stage as step, entered_at, stage_order as position
         from {{ ref("attempt_stages") }}
@@ -30,16 +30,6 @@ with
         select attempt_id, stage_order, touchpoint as step, entered_at, step_number as position from steps
     ),
 
-    compared_steps as (
-        select
-            attempt_id,
-            touchpoint,
-            entered_at,
-            step_number,
-            lag(touchpoint) over (partition by attempt_id order by step_number) as previous_touchpoint
-        from steps
-    ),
-
     touchpoint_places as (
         select
             attempt_id,
@@ -47,19 +37,8 @@ with
             touchpoint as step,
             entered_at,
             step_number as position
-        from compared_steps
-        where touchpoint is distinct from previous_touchpoint
-    ),
-
-    compared_touches as (
-        select
-            attempt_id,
-            channel,
-            occurred_at,
-            row_number() over in_order as position,
-            lag(channel) over in_order as previous_channel
-        from {{ ref("attempt_events") }}
-        window in_order as (partition by attempt_id order by occurred_at, event_id)
+        from steps
+        where is_visit
     ),
 
     channel_places as (
@@ -68,9 +47,9 @@ with
             cast(null as integer) as stage_order,
             channel as step,
             occurred_at as entered_at,
-            position
-        from compared_touches
-        where channel is distinct from previous_channel
+            event_id as position
+        from {{ ref("attempt_events") }}
+        where is_new_channel
     ),
 
     {% for level in levels %}
@@ -82,7 +61,10 @@ with
                 lead(stage_order) over in_order as next_stage_order,
                 lead(entered_at) over in_order as next_entered_at
             from {{ level }}_places
-            window in_order as (partition by attempt_id order by position)
+            window
+                in_order as (
+                    partition by attempt_id order by {{ "entered_at, " if level == "channel" }} position
+                )
         ),
 
         {{ level }}_moves as (
