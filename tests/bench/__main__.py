@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.bench import identity, journeys, landing, scoring, timeline
+from tests.bench import discovery, identity, journeys, landing, scoring, timeline
 
 BENCHES = {
     "landing": landing.bench,
@@ -14,6 +14,7 @@ BENCHES = {
     "identity": identity.bench,
     "journeys": journeys.bench,
     "scoring": scoring.bench,
+    "discovery": discovery.bench,
 }
 
 
