@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from dagster_project.failpoints import failpoint
 from dagster_project.night import Night
-from ml import abandonment, markov, patterns
+
+if TYPE_CHECKING:
+    from ml import abandonment
 
 Integers = NDArray[np.int64]
 Rows = list[dict[str, Any]]
@@ -54,6 +56,180 @@ TABLES = {
         median_seconds double, main_signal varchar
     """,
 }
+# Attempts in the order of their persons, each with a number that has nothing to do with it, for sampling.
+_ATTEMPTS = """
+    create or replace temp table walked_attempts as
+    select
+        attempts.attempt_id,
+        attempts.journey,
+        attempts.status,
+        spans.outcome is not null as ended_by_event,
+        spans.outcome_at,
+        spans.end_event_id,
+        cast(
+            row_number() over (
+                partition by attempts.journey order by attempts.person_id, attempts.started_at, attempts.attempt_id
+            ) - 1 as bigint
+        ) as number,
+        cast(dense_rank() over (partition by attempts.journey order by attempts.person_id) as bigint) as person,
+        cast(
+            row_number() over (
+                partition by attempts.journey order by md5_number_lower(attempts.attempt_id), attempts.attempt_id
+            ) as bigint
+        ) as draw
+    from journeys.attempts as attempts
+    inner join journeys.attempt_spans as spans using (attempt_id)
+"""
+# Steps without the events that start and end the attempt: a step that was nothing else is none. What begins in the
+# last seconds before the outcome is its own paperwork, such as the customer record that a first payment makes.
+PAPERWORK_SECONDS = 10
+_STEPS = f"""
+    create or replace temp table walked_steps as
+    with
+        last_steps as (select attempt_id, max(step_number) as step_number from journeys.steps group by attempt_id)
+    select
+        walked.journey,
+        walked.number,
+        cast(steps.step_number as integer) as step_number,
+        steps.stage_order,
+        steps.touchpoint,
+        steps.is_friction,
+        cast(
+            date_diff('day', date '1970-01-01', cast(timezone($timezone, timezone('UTC', steps.entered_at)) as date))
+            as integer
+        ) as day
+    from journeys.steps as steps
+    inner join walked_attempts as walked using (attempt_id)
+    inner join last_steps using (attempt_id)
+    where
+        steps.touch_count
+        > cast(steps.step_number = 1 as integer)
+        + cast(walked.ended_by_event and steps.step_number = last_steps.step_number as integer)
+        and (
+            not walked.ended_by_event
+            or steps.entered_at < walked.outcome_at - interval {PAPERWORK_SECONDS} second
+        )
+"""
+_KINDS_OF_STEP = """
+    create or replace temp table kinds_of_step as
+    select
+        journey, stage_order, touchpoint, is_friction,
+        cast(row_number() over in_journey - 1 as integer) as state,
+        cast(dense_rank() over (partition by journey order by touchpoint, is_friction) - 1 as integer) as item
+    from (select distinct journey, stage_order, touchpoint, is_friction from walked_steps)
+    window in_journey as (partition by journey order by stage_order, touchpoint, is_friction)
+"""
+# A gap of this many seconds ends a session, as on the timeline.
+SESSION_GAP_SECONDS = 1800
+# The last session of each lost attempt in which a stage was passed: what is done days later is another story. Machines
+# that mail are not the customer.
+_LAST_SESSIONS = f"""
+    create or replace temp table last_sessions as
+    with
+        touches as (
+            select
+                walked.journey, walked.attempt_id, walked.draw, touches.occurred_at, touches.event_id,
+                touches.touchpoint, touches.kind, touches.event_stage, touches.stage_order, events.event,
+                epoch_us(touches.occurred_at) / 1e6
+                - lag(epoch_us(touches.occurred_at) / 1e6) over in_order as pause
+            from walked_attempts as walked
+            inner join journeys.attempt_events as touches using (attempt_id)
+            inner join timeline.customer_events as events using (event_id)
+            where
+                walked.status = 'lost'
+                and (touches.kind <> 'system' or touches.event_stage is not null)
+                and (not walked.ended_by_event or touches.event_id <> walked.end_event_id)
+            window in_order as (partition by walked.attempt_id order by touches.occurred_at, touches.event_id)
+        ),
+        runs as (
+            select
+                *,
+                sum(cast(coalesce(pause >= {SESSION_GAP_SECONDS}, true) as integer)) over (
+                    partition by attempt_id order by occurred_at, event_id rows unbounded preceding
+                ) as run
+            from touches
+        ),
+        anchored as (
+            select
+                *,
+                max(case when event_stage is not null then run end) over (partition by attempt_id) as last_run,
+                max(case when event_stage is not null then occurred_at end) over (
+                    partition by attempt_id
+                ) as anchored_at
+            from runs
+        )
+    select
+        journey,
+        attempt_id,
+        min(draw) as draw,
+        epoch_us(max(occurred_at)) / 1e6 - epoch_us(min(occurred_at)) / 1e6 as seconds,
+        coalesce(max(case when pause < {SESSION_GAP_SECONDS} then pause end), 0) as longest_pause,
+        count(case when kind = 'friction' then 1 end) as frictions,
+        count(case when event_stage is null and kind <> 'friction' then 1 end) as around,
+        count(*) - count(distinct event) as repeats,
+        count(distinct event_stage) as progress,
+        epoch_us(max(occurred_at)) / 1e6 - epoch_us(min(anchored_at)) / 1e6 as seconds_after,
+        max(stage_order) as stage_order,
+        max_by(touchpoint, (occurred_at, event_id)) as touchpoint
+    from anchored
+    where run = last_run
+    group by journey, attempt_id
+"""
+ARROW, START = " → ", "(start)"
+_PERCENT = "format('{{:.1f}} %', 100 * {})".format
+# What an asset shows of its table.
+_FIRST = {
+    "patterns": f"""
+        select
+            journey, kind, pattern, attempt_count as attempts, {_PERCENT("conversion_rate")} as conversion,
+            format('{{:.2f}} ({{:.2f}} to {{:.2f}})', lift, lift_low, lift_high) as lift,
+            format('{{:.2f}}', length_adjusted_lift) as "lift at like length",
+            case
+                when is_new_this_month then verdict || ', new this month'
+                when is_unexpected then verdict || ', unexpected'
+                else verdict
+            end as verdict
+        from journeys.patterns
+        where
+            verdict like 'converts%' and (lift > 1) = (length_adjusted_lift > 1)
+            or is_new_this_month
+            or is_unexpected and verdict <> 'too few'
+        qualify row_number() over (partition by journey, verdict order by q_value, pattern_length, pattern) <= 2
+        order by journey, verdict, q_value, pattern
+        limit 40
+    """,
+    "states": f"""
+        select
+            journey, state, visit_count as visits, {_PERCENT("success_probability")} as success,
+            format('{{:.1f}} to {{:.1f}} %', 100 * success_low, 100 * success_high) as "95 %",
+            format('{{:.1f}}', expected_steps) as "steps to come"
+        from journeys.states
+        where visit_count >= 30
+        qualify row_number() over (partition by journey order by success_probability, state) <= 2
+        order by journey, success_probability, state
+    """,
+    "state_transitions": f"""
+        select journey, step, next, transition_count as times, {_PERCENT("probability")} as chance
+        from journeys.state_transitions
+        where step = '(start)' and top_rank <= 3
+        order by journey, top_rank
+    """,
+    "what_ifs": """
+        select
+            journey, change, step, format('{:+.1f}', 100 * difference) as points,
+            format('{:+.1f} to {:+.1f}', 100 * difference_low, 100 * difference_high) as "95 %"
+        from journeys.what_ifs
+        where is_offered
+        qualify row_number() over (partition by journey order by abs(difference) desc, change, step) <= 3
+        order by journey, abs(difference) desc, change, step
+    """,
+    "abandonment": f"""
+        select journey, name, attempt_count as attempts, {_PERCENT("share_rate")} as share, description
+        from journeys.abandonment
+        order by journey, abandonment_type
+    """,
+}
+_WITH_FRICTION = "{} with friction"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +317,8 @@ def _discover(
     connection: duckdb.DuckDBPyConnection, *, as_of: datetime, timezone: str
 ) -> tuple[dict[str, Rows], dict[str, str]]:
     """Rows of each table, and what was found in words."""
+    from ml import markov, patterns
+
     as_of_day = (as_of.replace(tzinfo=UTC).astimezone(ZoneInfo(timezone)).date() - date(1970, 1, 1)).days
     found: dict[str, Rows] = {name: [] for name in TABLES}
     told: dict[str, list[str]] = {name: [] for name in TABLES}
@@ -197,6 +375,8 @@ def _state_rows(walk: Walk, states: Rows) -> Rows:
 
 
 def _next_rows(walk: Walk, next_steps: Rows) -> Rows:
+    from ml import markov
+
     named = {-1: START, **dict(enumerate(walk.state_names))}
     ends = {-markov.LOST: "(lost)", -markov.CONVERTED: "(converted)", **dict(enumerate(walk.state_names))}
     return [row | {"step": named[row["step"]], "next": ends[row["next"]]} for row in next_steps]
@@ -211,124 +391,6 @@ def _findings(connection: duckdb.DuckDBPyConnection, table: str) -> str:
         return "Nothing to show."
     lines = [titles, ["---"] * len(titles), *rows]
     return "\n".join(f"| {' | '.join('' if cell is None else str(cell) for cell in line)} |" for line in lines)
-
-
-# Attempts in the order of their persons, each with a number that has nothing to do with it, for sampling.
-_ATTEMPTS = """
-    create or replace temp table walked_attempts as
-    select
-        attempts.attempt_id,
-        attempts.journey,
-        attempts.status,
-        spans.outcome is not null as ended_by_event,
-        spans.outcome_at,
-        spans.end_event_id,
-        cast(
-            row_number() over (
-                partition by attempts.journey order by attempts.person_id, attempts.started_at, attempts.attempt_id
-            ) - 1 as bigint
-        ) as number,
-        cast(dense_rank() over (partition by attempts.journey order by attempts.person_id) as bigint) as person,
-        cast(
-            row_number() over (
-                partition by attempts.journey order by md5_number_lower(attempts.attempt_id), attempts.attempt_id
-            ) as bigint
-        ) as draw
-    from journeys.attempts as attempts
-    inner join journeys.attempt_spans as spans using (attempt_id)
-"""
-# Steps without the events that start and end the attempt: a step that was nothing else is none. What begins in the
-# last seconds before the outcome is its own paperwork, such as the customer record that a first payment makes.
-PAPERWORK_SECONDS = 10
-_STEPS = f"""
-    create or replace temp table walked_steps as
-    with
-        last_steps as (select attempt_id, max(step_number) as step_number from journeys.steps group by attempt_id)
-    select
-        walked.journey,
-        walked.number,
-        cast(steps.step_number as integer) as step_number,
-        steps.stage_order,
-        steps.touchpoint,
-        steps.is_friction,
-        cast(
-            date_diff('day', date '1970-01-01', cast(timezone($timezone, timezone('UTC', steps.entered_at)) as date))
-            as integer
-        ) as day
-    from journeys.steps as steps
-    inner join walked_attempts as walked using (attempt_id)
-    inner join last_steps using (attempt_id)
-    where
-        steps.touch_count
-        > cast(steps.step_number = 1 as integer)
-        + cast(walked.ended_by_event and steps.step_number = last_steps.step_number as integer)
-        and (
-            not walked.ended_by_event
-            or steps.entered_at < walked.outcome_at - interval {PAPERWORK_SECONDS} second
-        )
-"""
-_KINDS_OF_STEP = """
-    create or replace temp table kinds_of_step as
-    select
-        journey, stage_order, touchpoint, is_friction,
-        cast(row_number() over in_journey - 1 as integer) as state,
-        cast(dense_rank() over (partition by journey order by touchpoint, is_friction) - 1 as integer) as item
-    from (select distinct journey, stage_order, touchpoint, is_friction from walked_steps)
-    window in_journey as (partition by journey order by stage_order, touchpoint, is_friction)
-"""
-ARROW, START = " → ", "(start)"
-_PERCENT = "format('{{:.1f}} %', 100 * {})".format
-# What an asset shows of its table.
-_FIRST = {
-    "patterns": f"""
-        select
-            journey, kind, pattern, attempt_count as attempts, {_PERCENT("conversion_rate")} as conversion,
-            format('{{:.2f}} ({{:.2f}} to {{:.2f}})', lift, lift_low, lift_high) as lift,
-            format('{{:.2f}}', length_adjusted_lift) as "lift at like length",
-            case
-                when is_unexpected and verdict not like 'converts%' then 'unexpected entry'
-                when is_new_this_month then verdict || ', new this month'
-                else verdict
-            end as verdict
-        from journeys.patterns
-        where verdict like 'converts%' and (lift > 1) = (length_adjusted_lift > 1) or is_new_this_month
-        qualify row_number() over (partition by journey, verdict order by q_value, pattern_length, pattern) <= 2
-        order by journey, verdict, q_value, pattern
-        limit 40
-    """,
-    "states": f"""
-        select
-            journey, state, visit_count as visits, {_PERCENT("success_probability")} as success,
-            format('{{:.1f}} to {{:.1f}} %', 100 * success_low, 100 * success_high) as "95 %",
-            format('{{:.1f}}', expected_steps) as "steps to come"
-        from journeys.states
-        where visit_count >= 30
-        qualify row_number() over (partition by journey order by success_probability, state) <= 2
-        order by journey, success_probability, state
-    """,
-    "state_transitions": f"""
-        select journey, step, next, transition_count as times, {_PERCENT("probability")} as chance
-        from journeys.state_transitions
-        where step = '(start)' and top_rank <= 3
-        order by journey, top_rank
-    """,
-    "what_ifs": """
-        select
-            journey, change, step, format('{:+.1f}', 100 * difference) as points,
-            format('{:+.1f} to {:+.1f}', 100 * difference_low, 100 * difference_high) as "95 %"
-        from journeys.what_ifs
-        where is_offered
-        qualify row_number() over (partition by journey order by abs(difference) desc, change, step) <= 3
-        order by journey, abs(difference) desc, change, step
-    """,
-    "abandonment": f"""
-        select journey, name, attempt_count as attempts, {_PERCENT("share_rate")} as share, description
-        from journeys.abandonment
-        order by journey, abandonment_type
-    """,
-}
-_WITH_FRICTION = "{} with friction"
-_STATUSES = {"open": patterns.OPEN, "lost": patterns.LOST, "converted": patterns.CONVERTED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -377,6 +439,9 @@ def read_walks(connection: duckdb.DuckDBPyConnection, *, timezone: str) -> Itera
     tuple of str and Walk
         In the order of the journeys' names; a journey without attempts is left out.
     """
+    from ml import patterns
+
+    codes = {"open": patterns.OPEN, "lost": patterns.LOST, "converted": patterns.CONVERTED}
     connection.execute(_ATTEMPTS)
     connection.execute(_STEPS, {"timezone": timezone})
     connection.execute(_KINDS_OF_STEP)
@@ -419,7 +484,7 @@ def read_walks(connection: duckdb.DuckDBPyConnection, *, timezone: str) -> Itera
         yield (
             journey,
             Walk(
-                statuses=np.array([_STATUSES[status] for status in people["status"]], np.int64),
+                statuses=np.array([codes[status] for status in people["status"]], np.int64),
                 persons=people["person"].astype(np.int64),
                 order=people["draw"].astype(np.int64),
                 attempts=steps["number"].astype(np.int64),
@@ -447,6 +512,8 @@ def find_paths(walk: Walk, *, as_of_day: int) -> pa.Table:
     as_of_day : int
         Local day of the as-of instant, since 1970.
     """
+    from ml import patterns
+
     kept = patterns.collapse(walk.items, walk.attempts)
     attempts = walk.attempts[kept]
     return patterns.find_patterns(
@@ -462,64 +529,6 @@ def find_paths(walk: Walk, *, as_of_day: int) -> pa.Table:
         as_of_day=as_of_day,
         start_items=walk.start_items,
     )
-
-
-# A gap of this many seconds ends a session, as on the timeline.
-SESSION_GAP_SECONDS = 1800
-# The last session of each lost attempt in which a stage was passed: what is done days later is another story. Machines
-# that mail are not the customer.
-_LAST_SESSIONS = f"""
-    create or replace temp table last_sessions as
-    with
-        touches as (
-            select
-                walked.journey, walked.attempt_id, walked.draw, touches.occurred_at, touches.event_id,
-                touches.touchpoint, touches.kind, touches.event_stage, touches.stage_order, events.event,
-                epoch_us(touches.occurred_at) / 1e6
-                - lag(epoch_us(touches.occurred_at) / 1e6) over in_order as pause
-            from walked_attempts as walked
-            inner join journeys.attempt_events as touches using (attempt_id)
-            inner join timeline.customer_events as events using (event_id)
-            where
-                walked.status = 'lost'
-                and (touches.kind <> 'system' or touches.event_stage is not null)
-                and (not walked.ended_by_event or touches.event_id <> walked.end_event_id)
-            window in_order as (partition by walked.attempt_id order by touches.occurred_at, touches.event_id)
-        ),
-        runs as (
-            select
-                *,
-                sum(cast(coalesce(pause >= {SESSION_GAP_SECONDS}, true) as integer)) over (
-                    partition by attempt_id order by occurred_at, event_id rows unbounded preceding
-                ) as run
-            from touches
-        ),
-        anchored as (
-            select
-                *,
-                max(case when event_stage is not null then run end) over (partition by attempt_id) as last_run,
-                max(case when event_stage is not null then occurred_at end) over (
-                    partition by attempt_id
-                ) as anchored_at
-            from runs
-        )
-    select
-        journey,
-        attempt_id,
-        min(draw) as draw,
-        epoch_us(max(occurred_at)) / 1e6 - epoch_us(min(occurred_at)) / 1e6 as seconds,
-        coalesce(max(case when pause < {SESSION_GAP_SECONDS} then pause end), 0) as longest_pause,
-        count(case when kind = 'friction' then 1 end) as frictions,
-        count(case when event_stage is null and kind <> 'friction' then 1 end) as around,
-        count(*) - count(distinct event) as repeats,
-        count(distinct event_stage) as progress,
-        epoch_us(max(occurred_at)) / 1e6 - epoch_us(min(anchored_at)) / 1e6 as seconds_after,
-        max(stage_order) as stage_order,
-        max_by(touchpoint, (occurred_at, event_id)) as touchpoint
-    from anchored
-    where run = last_run
-    group by journey, attempt_id
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -559,6 +568,8 @@ def sort_leavings(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, 
     tuple of str and Leavings
         In the order of the journeys' names.
     """
+    from ml import abandonment, markov
+
     connection.execute(_LAST_SESSIONS)
     stages = {
         (journey, order): stage
