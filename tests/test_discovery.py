@@ -186,6 +186,11 @@ def test_without_news_nothing_is_done_and_done_again_it_is_the_same(demo: Demo, 
         assert report.rows["patterns"] > 100
         assert "| checkout |" in report.findings["patterns"]
         connection.execute("delete from ops.discovered_from")
+        # The same rows in another order, as they lie after nights of their own.
+        for table in ("attempt_spans", "attempt_events", "steps"):
+            connection.execute(
+                f"create or replace table journeys.{table} as from journeys.{table} order by md5(attempt_id)"
+            )
         assert not discover_tonight(connection, night=night, timezone=demo.settings.timezone).is_unchanged
         for name in TABLES:
             for one, other in ((f"before_{name}", f"journeys.{name}"), (f"journeys.{name}", f"before_{name}")):
