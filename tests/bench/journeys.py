@@ -27,6 +27,8 @@ BEFORE = (
 LENSES = (
     *("attempt_stages", "attempt_effort"),
     *("published_journey_stages", "stage_survival", "journey_transitions", "journey_effort"),
+    *("support_contacts", "stage_touchpoints", "touchpoints", "stage_contacts"),
+    *("support_outcomes", "first_day_actions"),
 )
 
 # Four journeys of five stages, an attempt a person: a start, some touches of which half reach a stage, and for three in

@@ -35,6 +35,8 @@ _TABLES = """
         app_version varchar, country varchar, order_id varchar, revenue decimal(18, 2), currency varchar, rating double,
         text_id varchar, properties json, has_analytics_consent boolean default true
     );
+    create table staging.action_details (event varchar, block varchar, property varchar, left_out varchar);
+    create table staging.contact_costs (channel varchar, cost_amount decimal(18, 2), currency varchar);
     create table timeline.message_signals (text_id varchar, compound double);
     create table predictions.segments (segment varchar);
     create table predictions.segment_history (person_id varchar, segment varchar, valid_from date, valid_to date);
