@@ -133,15 +133,15 @@ class _Log:
         self.label.append(label)
         self.day.append(day)
 
-    def touch(self, person: Codes, link: Codes, *, day: int) -> None:
+    def touch(self, person: Codes, link: Codes, day: Codes) -> None:
         self.touched.append(person)
         self.touched_by.append(link)
-        self.touched_on.append(np.full(len(person), day))
+        self.touched_on.append(day)
 
-    def share(self, device: Codes, cause: Codes, *, day: int) -> None:
+    def share(self, device: Codes, cause: Codes, day: Codes) -> None:
         self.device.append(device)
         self.device_cause.append(cause)
-        self.device_on.append(np.full(len(device), day))
+        self.device_on.append(day)
 
 
 def _joined(chunks: list[Codes]) -> Codes:
@@ -165,11 +165,12 @@ def replay_evidence(evidence: Evidence, *, timezone: str) -> History:
     a, b = evidence.a[links], evidence.b[links]
     linked_on = days.number(evidence.link_available_at[links])
     # Evidence only ever adds up: a component that breaks no rule today broke none before.
-    is_broken = breaks_rule(components(len(evidence), a, b), evidence.nodes, evidence.never)
+    group = components(len(evidence), a, b)
+    is_broken = breaks_rule(group, evidence.nodes, evidence.never)
     log = _Log()
     log.take_label(*(np.flatnonzero(evidence.is_person),) * 2, seen_on[evidence.is_person])
     at = np.flatnonzero(~is_broken[a])
-    _replay_unlimited(evidence, log, links=links[at], a=a[at], b=b[at], linked_on=linked_on[at])
+    _replay_unlimited(evidence, log, links=links[at], a=a[at], b=b[at], group=group, linked_on=linked_on[at])
     at = np.flatnonzero(is_broken[a])
     forbidden_on = days.number(evidence.never_available_at)
     _replay_limited(
@@ -178,14 +179,25 @@ def replay_evidence(evidence: Evidence, *, timezone: str) -> History:
     return _tell(evidence, log, days=days)
 
 
-def _by_day(linked_on: Codes) -> list[tuple[int, Codes]]:
-    """Positions of the links of each day, in order of days, each day's links strongest first."""
-    order = np.argsort(linked_on, kind="stable")
-    days, starts = np.unique(linked_on[order], return_index=True)
-    return list(zip(days.tolist(), np.split(order, starts[1:]), strict=True)) if len(days) else []
+def _rounds(group: Codes, day: Codes) -> list[Codes]:
+    """Positions of what happens on each group's first day, then on each group's second day, and so on.
+
+    Groups have nothing to do with each other, so a year of days is replayed in as many rounds as its busiest group
+    has days.
+    """
+    if not len(group):
+        return []
+    span = int(day.max()) + 1
+    distinct, place = np.unique(group * span + day, return_inverse=True)
+    known = distinct // span
+    number = (np.arange(len(known)) - np.searchsorted(known, known))[place]
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(number))[:-1])
 
 
-def _replay_unlimited(evidence: Evidence, log: _Log, *, links: Codes, a: Codes, b: Codes, linked_on: Codes) -> None:
+def _replay_unlimited(
+    evidence: Evidence, log: _Log, *, links: Codes, a: Codes, b: Codes, group: Codes, linked_on: Codes
+) -> None:
     """Replay components in which every link joins: a label is lost once, to a smaller one, and never returns."""
     parent = np.arange(len(evidence))
 
@@ -198,16 +210,17 @@ def _replay_unlimited(evidence: Evidence, log: _Log, *, links: Codes, a: Codes, 
 
     heir = np.arange(len(evidence))
     lost_on = np.full(len(evidence), _NEVER)
-    for day, at in _by_day(linked_on):
+    for at in _rounds(group[a], linked_on):
         left, right = find(a[at]), find(b[at])
         apart = left != right
-        left, right, by = left[apart], right[apart], links[at[apart]]
-        log.touch(np.concatenate((left, right)), np.concatenate((by, by)), day=day)
-        roots, ends = np.unique(np.concatenate((left, right)), return_inverse=True)
+        left, right, by, day = left[apart], right[apart], links[at[apart]], linked_on[at[apart]]
+        both, day = np.concatenate((left, right)), np.concatenate((day, day))
+        log.touch(both, np.concatenate((by, by)), day)
+        roots, first, ends = np.unique(both, return_index=True, return_inverse=True)
         label = roots[components(len(roots), ends[: len(left)], ends[len(left) :])]
         loses = label != roots
         heir[roots[loses]] = parent[roots[loses]] = label[loses]
-        lost_on[roots[loses]] = day
+        lost_on[roots[loses]] = day[first[loses]]
 
     node = np.unique(np.concatenate((a, b)))
     label = node
@@ -220,34 +233,38 @@ def _replay_unlimited(evidence: Evidence, log: _Log, *, links: Codes, a: Codes, 
 def _replay_limited(
     evidence: Evidence, log: _Log, *, links: Codes, a: Codes, b: Codes, linked_on: Codes, forbidden_on: Codes
 ) -> None:
-    """Replay components that break a rule by now: each day resolves anew those with new links or forbidden pairs."""
-    if not len(links):
-        return
+    """Replay components that break a rule by now: each of their days with a new link or pair resolves them anew."""
     members, ends = np.unique(np.concatenate((a, b)), return_inverse=True)
     nodes = evidence.nodes.take(members)
     a, b = ends[: len(a)], ends[len(a) :]
     is_always = evidence.is_always[links]
+    group = components(len(members), a, b)
     never, pairs = evidence.never.within(members)
+    together = np.flatnonzero(group[never.a] == group[never.b])
+    never, pairs = never.take(together), pairs[together]
     forbidden_on = forbidden_on[pairs]
     label = np.arange(len(members))
     shared_cause = np.full(len(members), NO_CAUSE)
-    group = components(len(members), a, b)
-    linked, forbidden = dict(_by_day(linked_on)), dict(_by_day(forbidden_on))
-    nothing = np.empty(0, dtype=np.int64)
-    for day in sorted({*linked, *forbidden}):
-        at, apart = linked.get(day, nothing), forbidden.get(day, nothing)
-        touched = np.zeros(len(members), dtype=np.bool_)
-        touched[group[a[at]]] = touched[group[never.a[apart]]] = True
-        active = np.flatnonzero(touched[group[a]] & (linked_on <= day))
-        by_link, by_pair = links[at], -1 - pairs[apart]
+
+    happens_to = np.concatenate((group[a], group[never.a]))
+    happens_on = np.concatenate((linked_on, forbidden_on))
+    today, last = np.full(len(members), -1), np.full(len(members), -1)  # by group
+    np.maximum.at(last, happens_to, happens_on)
+    rest = np.arange(len(links))
+    for at in _rounds(happens_to, happens_on):
+        is_link = at < len(links)
+        news, apart = at[is_link], at[~is_link] - len(links)
+        today[happens_to[at]] = happens_on[at]
+        active = rest[linked_on[rest] <= today[group[a[rest]]]]
+        by_link, by_pair = links[news], -1 - pairs[apart]
         log.touch(
-            members[label[np.concatenate((a[at], b[at], never.a[apart], never.b[apart]))]],
+            members[label[np.concatenate((a[news], b[news], never.a[apart], never.b[apart]))]],
             np.concatenate((by_link, by_link, by_pair, by_pair)),
-            day=day,
+            np.concatenate((linked_on[news], linked_on[news], forbidden_on[apart], forbidden_on[apart])),
         )
         part, inner = np.unique(np.concatenate((a[active], b[active])), return_inverse=True)
         inside, positions = never.within(part)
-        now_forbidden = forbidden_on[positions] <= day
+        now_forbidden = forbidden_on[positions] <= today[group[never.a[positions]]]
         resolved = resolve_links(
             nodes.take(part),
             inner[: len(active)],
@@ -255,13 +272,14 @@ def _replay_limited(
             is_always=is_always[active],
             never=inside.take(now_forbidden),
         )
-        now = part[resolved.label]
+        now, day = part[resolved.label], today[group[part]]
         moved = now != label[part]
-        log.take_label(members[part[moved]], members[now[moved]], np.full(np.count_nonzero(moved), day))
+        log.take_label(members[part[moved]], members[now[moved]], day[moved])
         flipped = (resolved.shared_cause != NO_CAUSE) != (shared_cause[part] != NO_CAUSE)
         numbers = pairs[positions[now_forbidden]]
-        log.share(members[part[flipped]], renumbered(resolved.shared_cause[flipped], numbers, nodes), day=day)
+        log.share(members[part[flipped]], renumbered(resolved.shared_cause[flipped], numbers, nodes), day[flipped])
         label[part], shared_cause[part] = now, resolved.shared_cause
+        rest = rest[today[group[a[rest]]] < last[group[a[rest]]]]
 
 
 def _tell(evidence: Evidence, log: _Log, *, days: _Days) -> History:
