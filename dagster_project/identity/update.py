@@ -84,21 +84,23 @@ create or replace temp view given_links as
 select
     *, hash(identifier_a, identifier_b, link_kind, confidence, first_available_at, source, note) as fingerprint
 from (
-    select identifier_a, identifier_b, link_kind, confidence, first_available_at, source, null as note
+    select rowid as place, identifier_a, identifier_b, link_kind, confidence, first_available_at, source, null as note
     from identity.links
     where first_available_at <= getvariable('as_of')
     union all
-    select identifier_a, identifier_b, link_kind, confidence, first_available_at, source, note
+    select -1 - rowid, identifier_a, identifier_b, link_kind, confidence, first_available_at, source, note
     from decided_or_probable
     where
         first_available_at <= getvariable('as_of')
         and identifier_a in (from named)
         and identifier_b in (from named)
 );
+-- Text is hashed once a night, into narrow rows that cost little to add up and to compare.
+create or replace temp table fingerprints as select place, fingerprint from given_links;
 -- Sums tell most nights apart from a quiet one; only where they differ the rows are compared, by a number of each.
 create or replace temp table sums as
 select
-    (select coalesce(sum(fingerprint), 0) from given_links) as of_links,
+    (select coalesce(sum(fingerprint), 0) from fingerprints) as of_links,
     (select coalesce(sum(fingerprint), 0) from identity.resolved_links) as of_links_before,
     (select coalesce(sum(fingerprint), 0) from sightings) as of_sightings,
     (select coalesce(sum(hash(identifier, first_available_at, first_occurred_at)), 0) from identity.identifiers)
@@ -110,12 +112,13 @@ create or replace temp table changed_sightings (identifier varchar);
 
 _NEW_LINKS = """
 insert into new_links
-select identifier_a, identifier_b, fingerprint from given_links anti join identity.resolved_links using (fingerprint)
+select identifier_a, identifier_b, fingerprint from given_links
+where place in (select place from fingerprints anti join identity.resolved_links using (fingerprint))
 """
 
 _GONE_LINKS = """
 insert into gone_links
-select identifier_a, identifier_b from identity.resolved_links anti join given_links using (fingerprint)
+select identifier_a, identifier_b from identity.resolved_links anti join fingerprints using (fingerprint)
 """
 
 _CHANGED_SIGHTINGS = """
@@ -141,9 +144,12 @@ union select identifier_a from gone_links union select identifier_b from gone_li
 union from changed_sightings;
 create or replace temp table components_before as
 select distinct component_id from identity.identifiers where identifier in (from changed_identifiers);
+-- Found by one column first: the others are then read for few rows.
+create or replace temp table places_before as
+select rowid as place from identity.identifiers where component_id in (from components_before);
 create or replace temp table identifiers_before as
 select rowid as place, identifier, person_id, component_id, is_shared_device, link_tier from identity.identifiers
-where component_id in (from components_before);
+where rowid in (from places_before);
 create or replace temp table touched as
 select identifier from changed_identifiers union select identifier from identifiers_before;
 """
@@ -159,7 +165,8 @@ select identifier from sightings union select identifier from identifiers_before
 # One row per pair and kind, whatever the number of sources that saw it. Links of identifiers that never identify
 # (accounts) connect nothing; left in, they would reach out of the components that are resolved again.
 _TOUCHED_EVIDENCE = """
-create or replace temp table touched_links as select * from given_links where identifier_a in (from touched);
+create or replace temp table touched_links as
+select * exclude (place) from given_links where identifier_a in (from touched);
 create or replace temp view touched_evidence as
 select
     identifier_a, identifier_b, link_kind, max(confidence) as confidence,
@@ -215,12 +222,14 @@ _TEMPORARY = (
     "overrides",
     "decided_or_probable",
     "named",
+    "fingerprints",
     "sums",
     "new_links",
     "gone_links",
     "changed_sightings",
     "changed_identifiers",
     "components_before",
+    "places_before",
     "identifiers_before",
     "touched",
     "touched_links",
