@@ -135,3 +135,9 @@
         )
     )
 {% endmacro %}
+
+
+{# Is a value a token: type, namespace if it has one, and 32 hexadecimal digits? #}
+{% macro is_token(column) %}
+    regexp_full_match({{ column }}, '[a-z_]+(:[a-z0-9_]+)?:[0-9a-f]{32}')
+{% endmacro %}
