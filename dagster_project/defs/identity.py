@@ -58,7 +58,7 @@ def probabilistic_links(context: dg.AssetExecutionContext, warehouse: Warehouse)
     started = time.perf_counter()
     night, thresholds = warehouse.night, Thresholds.of_project()
     with open_warehouse(warehouse.settings, with_vault=True) as connection:
-        profiles = read_profiles(connection, contracts=CONTRACTS, as_of=night.as_of)
+        profiles = read_profiles(connection, contracts=CONTRACTS if thresholds else [], as_of=night.as_of)
         digest = fingerprint(connection, profiles)
         sentence = said_before(connection, profiles=digest, thresholds=thresholds)
     is_compared = sentence is None

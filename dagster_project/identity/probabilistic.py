@@ -147,15 +147,17 @@ class Thresholds:
     probable: float
 
     @classmethod
-    def of_project(cls, path: Path = DBT_DIR / "dbt_project.yml") -> Thresholds:
-        """Read the variable ``probabilistic`` of the dbt project.
+    def of_project(cls, path: Path = DBT_DIR / "dbt_project.yml") -> Thresholds | None:
+        """Read the variable ``probabilistic`` of the dbt project; None where it is off.
 
         Raises
         ------
         ThroughlineError
-            If it is not two probabilities in order.
+            If it is neither off nor two probabilities in order.
         """
         given: Any = (yaml.safe_load(path.read_text(encoding="utf-8")).get("vars") or {}).get("probabilistic")
+        if given is False:
+            return None
         try:
             found = cls(strong=float(given["strong"]), probable=float(given["probable"]))
         except (TypeError, KeyError, ValueError):
@@ -163,7 +165,7 @@ class Thresholds:
         if not 0.5 <= found.probable <= found.strong < 1:
             raise ThroughlineError(
                 f"The variable probabilistic in {path} is '{given}'; give it strong and probable as probabilities "
-                "from 0.5 to below 1, such as {strong: 0.99, probable: 0.9}."
+                "from 0.5 to below 1, such as {strong: 0.99, probable: 0.9}, or off."
             )
         return found
 
@@ -198,9 +200,9 @@ def nothing(sentence: str, *, is_done: bool = True) -> Probabilistic:
 
 
 def link_if_possible(
-    profiles: pa.Table, *, thresholds: Thresholds, connection: duckdb.DuckDBPyConnection
+    profiles: pa.Table, *, thresholds: Thresholds | None, connection: duckdb.DuckDBPyConnection
 ) -> Probabilistic:
-    """Find links as `link` does; where the comparison breaks off there are none, and the sentence says why.
+    """Find links as `link` does; without thresholds, or if the comparison breaks off, none, and say why.
 
     Links of an earlier night are no substitute: somebody may have withdrawn consent since.
 
@@ -209,6 +211,8 @@ def link_if_possible(
     profiles, thresholds, connection
         As for `link`.
     """
+    if thresholds is None:
+        return nothing("Profiles are not compared: the variable probabilistic in dbt/dbt_project.yml is off.")
     try:
         return link(profiles, thresholds=thresholds, connection=connection)
     except Exception as error:  # Splink raises what it likes. Its words may hold values of the vault: only the kind.
@@ -289,7 +293,7 @@ def link(profiles: pa.Table, *, thresholds: Thresholds, connection: duckdb.DuckD
     )
 
 
-def said_before(connection: duckdb.DuckDBPyConnection, *, profiles: str, thresholds: Thresholds) -> str | None:
+def said_before(connection: duckdb.DuckDBPyConnection, *, profiles: str, thresholds: Thresholds | None) -> str | None:
     """Return what was said when these very profiles were linked last; None if others were, or in another way.
 
     Parameters
@@ -298,7 +302,8 @@ def said_before(connection: duckdb.DuckDBPyConnection, *, profiles: str, thresho
         On the warehouse, for writing: its tables are made.
     profiles : str
         Their digest.
-    thresholds : Thresholds
+    thresholds : Thresholds or None
+        None where profiles are not to be compared.
     """
     connection.execute(_TABLES)
     found = connection.execute(
@@ -308,7 +313,7 @@ def said_before(connection: duckdb.DuckDBPyConnection, *, profiles: str, thresho
 
 
 def write_links(
-    connection: duckdb.DuckDBPyConnection, found: Probabilistic, *, profiles: str, thresholds: Thresholds
+    connection: duckdb.DuckDBPyConnection, found: Probabilistic, *, profiles: str, thresholds: Thresholds | None
 ) -> None:
     """Replace ``identity.probabilistic_links`` and what the model weighs, all or nothing.
 
@@ -336,8 +341,10 @@ def write_links(
         connection.unregister("weights_found")
 
 
-def _method(thresholds: Thresholds) -> str:
+def _method(thresholds: Thresholds | None) -> str:
     """What decides the links besides the profiles."""
+    if thresholds is None:
+        return f"{METHOD}|off"
     try:
         installed = version("splink")
     except PackageNotFoundError:

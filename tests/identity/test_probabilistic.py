@@ -345,6 +345,25 @@ def test_thresholds_stand_in_the_project_and_a_wrong_one_is_one_sentence(tmp_pat
             Thresholds.of_project(project)
 
 
+def test_switched_off_it_says_so_and_former_links_go(tmp_path: Path) -> None:
+    project = tmp_path / "dbt_project.yml"
+    project.write_text("vars:\n  probabilistic: off\n")
+    thresholds = Thresholds.of_project(project)
+    assert thresholds is None
+    with duckdb.connect() as warehouse:
+        assert probabilistic.said_before(warehouse, profiles="none", thresholds=THRESHOLDS) is None
+        warehouse.execute("insert into identity.probabilistic_links (identifier_a, identifier_b) values ('a', 'b')")
+        probabilistic.write_links(warehouse, probabilistic.nothing("."), profiles="none", thresholds=THRESHOLDS)
+        warehouse.execute("insert into identity.probabilistic_links (identifier_a, identifier_b) values ('a', 'b')")
+        assert probabilistic.said_before(warehouse, profiles="none", thresholds=thresholds) is None
+        found = probabilistic.link_if_possible(
+            PROFILE_SCHEMA.empty_table(), thresholds=thresholds, connection=warehouse
+        )
+        probabilistic.write_links(warehouse, found, profiles="none", thresholds=thresholds)
+        assert warehouse.execute("from identity.probabilistic_links").fetchall() == []
+        assert "is off" in str(probabilistic.said_before(warehouse, profiles="none", thresholds=thresholds))
+
+
 def test_contracts_speak_of_the_fields_that_are_compared() -> None:
     assert set(PROFILE_FIELDS) == {*FIELDS, "full_name"}
 
