@@ -18,7 +18,8 @@ import dagster as dg
 import psycopg
 import pytest
 
-from dagster_project import cli
+from dagster_project import cli, erasure
+from dagster_project.landing import ledger
 from dagster_project.publishing import postgres
 from dagster_project.publishing.alerts import latest_alerts
 from dagster_project.publishing.postgres import PostgresReport, bring_up_to_date, standing
@@ -618,6 +619,25 @@ def test_old_versions_go_when_they_go_on_disk_and_nobody_reads_them(both, databa
     assert bring(both, stamp=3).pruned == (in_use,)
     assert database.ask(SCHEMAS) == [(by_version[reports[2].version_id],)]
     assert stamps(database)[:2] == (3, 3)
+
+
+def test_an_erasure_waits_for_who_still_reads_an_older_version(both, database, bring):
+    """The older version tells of somebody who is gone; it goes at once, however young, but nobody's query is cut off."""
+    bring(both, stamp=1)
+    [(before,)] = database.ask(SCHEMAS)
+    bring(both, stamp=2)
+    with open_warehouse(both, with_vault=True) as connection:
+        ledger.create_tables(connection)
+        connection.execute("insert into ops.erasures values ('e', now()::timestamp, ?, 1)", [ledger.REBUILT])
+    with psycopg.connect(database.admin_url) as reader:
+        reader.execute(f"select * from {before}.customers")
+        found = erasure.finish(both, run_id="run")
+        assert not found.is_complete
+        assert f"still holds {before}, which somebody uses" in one_sentence(found.sentence, database)
+    found = erasure.finish(both, run_id="run")
+    assert found.is_complete, found.sentence
+    [(left,)] = database.ask(SCHEMAS)
+    assert left != before and stamps(database)[:2] == (2, 2)
 
 
 def test_rollback_takes_the_target_along(both, database, bring, monkeypatch, capsys):
