@@ -192,8 +192,10 @@ def _find(
     connection: duckdb.DuckDBPyConnection, contracts: Sequence[TableContract], value: str, *, which: str
 ) -> Person | str:
     """The person a value stands for, or a sentence that says that they are erased already."""
-    if _PERSON.fullmatch(value) and (person := _person(connection, value, asked_for=value)):
-        return _unless_erased(connection, person, which=which)
+    if _PERSON.fullmatch(value):
+        if person := _person(connection, value, asked_for=value):
+            return _unless_erased(connection, person, which=which)
+        _tell_heir(connection, value, which=which)
     candidates = [value] if _TOKEN.fullmatch(value) else erasure.tokens_of(connection, contracts, value)
     if not candidates:
         raise ThroughlineError(f"{which} is blank or one that never identifies anybody; nothing was done.")
@@ -222,6 +224,21 @@ def _find(
     return _landed_since(
         connection, contracts, candidates, known=[(name, kind) for name, kind, *_ in known], which=which
     )
+
+
+def _tell_heir(connection: duckdb.DuckDBPyConnection, person_id: str, *, which: str) -> None:
+    """Of an id that somebody wrote down and that is no more, say whose it has become."""
+    merged = _rows(
+        connection,
+        "identity.changes",
+        "select changed_on, person_id_after, reason from identity.changes "
+        "where kind = 'merge' and person_id_before = ? order by changed_on desc limit 1",
+        person_id,
+    )
+    for changed_on, heir, reason in merged:
+        raise ThroughlineError(
+            f"{which} is a person who was found on {changed_on} to be {heir} ({reason}); ask for that one."
+        )
 
 
 def _erased(connection: duckdb.DuckDBPyConnection, identifiers: Sequence[str]) -> dict[str, datetime]:

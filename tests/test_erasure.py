@@ -440,6 +440,19 @@ def test_a_value_of_two_persons_is_not_guessed(delivered: World, tmp_path: Path)
     assert erasure.foretell(world.settings, load_contracts(), [person.asked_for]).persons == [person]
 
 
+def test_a_person_who_went_up_in_another_is_told_to_be_that_one(demo: Demo) -> None:
+    with erasure.open_for_look(demo.settings) as connection:
+        [(before, after)] = connection.execute(
+            """
+            select person_id_before, person_id_after from identity.changes
+            where kind = 'merge' and person_id_before not in (select person_id from identity.persons)
+            order by changed_on desc, change_id limit 1
+            """
+        ).fetchall()
+        with pytest.raises(ThroughlineError, match=f"was found on 2.* to be {after} .*; ask for that one"):
+            erasure.find(connection, load_contracts(), [before])
+
+
 def test_a_disk_too_full_for_the_copy_is_one_sentence(delivered: World, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(delivered.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
