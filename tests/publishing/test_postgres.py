@@ -622,7 +622,7 @@ def test_old_versions_go_when_they_go_on_disk_and_nobody_reads_them(both, databa
 
 
 def test_an_erasure_waits_for_who_still_reads_an_older_version(both, database, bring):
-    """The older version tells of somebody who is gone; it goes at once, however young, but nobody's query is cut off."""
+    """The older version tells of somebody who is gone; it goes at once, but no query is cut off."""
     bring(both, stamp=1)
     [(before,)] = database.ask(SCHEMAS)
     bring(both, stamp=2)
