@@ -342,6 +342,28 @@ def _withheld(connection: duckdb.DuckDBPyConnection, personal: Sequence[str]) ->
     return tuple(other for (other,) in rows)
 
 
+def _shared_with_others(connection: duckdb.DuckDBPyConnection, person: Person) -> tuple[list[str], int]:
+    """Tokens of theirs that stood on rows with somebody else's, and how many others there are."""
+    rows = _rows(
+        connection,
+        "identity.identifiers",
+        """
+        select distinct own, holders.person_id from (
+            select identifier_a as own, identifier_b as other, link_kind from identity.links
+            union all
+            select identifier_b, identifier_a, link_kind from identity.links
+        ) as seen
+        inner join identity.identifiers as holders on seen.other = holders.identifier
+        where seen.link_kind = 'deterministic' and list_contains($1, seen.own)
+            and list_contains($2, holders.identifier_type) and holders.person_id <> $3
+        """,
+        person.personal,
+        list(PERSONAL_TYPES),
+        person.person_id,
+    )
+    return sorted({own for own, _ in rows}), len({other for _, other in rows})
+
+
 def tell_person(person: Person) -> list[str]:
     """Say who somebody is: the person, then a line for each identifier."""
     since = min((one.since for one in person.identifiers if one.since), default=None)
@@ -528,6 +550,12 @@ def _hints(connection: duckdb.DuckDBPyConnection, settings: Settings, persons: S
                 f"{len(person.may_be_theirs)} more identifiers stood on rows with those of {person.asked_for} and were "
                 "not linked for want of consent; if they are theirs as well, erase them too: "
                 f"{', '.join(person.may_be_theirs)}."
+            )
+        shared, others = _shared_with_others(connection, person)
+        if shared:
+            told.append(
+                f"Rows of {others} other {'person' if others == 1 else 'persons'} carry an identifier of "
+                f"{person.asked_for}: those rows go too, and later ones with it do not land: {', '.join(shared)}."
             )
         likely = [one.identifier for one in person.identifiers if one.tier in ("strong", "probable")]
         if likely:

@@ -453,6 +453,24 @@ def test_a_person_who_went_up_in_another_is_told_to_be_that_one(demo: Demo) -> N
             erasure.find(connection, load_contracts(), [before])
 
 
+def test_others_whose_rows_carry_an_identifier_of_theirs_are_told(demo: Demo) -> None:
+    """A telephone that was passed on is its new owner's, and stands on rows of the former one."""
+    with open_warehouse(demo.settings, read_only=True) as connection:
+        [(phone, owner)] = connection.execute(
+            """
+            select phones.identifier, phones.person_id
+            from identity.refused_links as refused
+            inner join identity.identifiers as phones
+                on phones.identifier in (refused.identifier_a, refused.identifier_b)
+            inner join identity.identifiers as users on users.identifier in (refused.identifier_a, refused.identifier_b)
+            where phones.identifier_type = 'phone' and users.identifier_type = 'user_id'
+            order by all limit 1
+            """
+        ).fetchall()
+    [told] = [line for line in erasure.foretell(demo.settings, load_contracts(), [owner]).told if "Rows of" in line]
+    assert told.startswith("Rows of 1 other person carry") and told.endswith(f": {phone}.")
+
+
 def test_a_disk_too_full_for_the_copy_is_one_sentence(delivered: World, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(delivered.folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
