@@ -19,7 +19,14 @@ DEVICE_TYPE = "device_id"
 ORDER_TYPE = "order"
 """Orders hold a recompute unit together; they have no rule and never identify anybody."""
 
-SEED_COLUMNS = ("identifier_type", "priority", "limit_per_person", "is_person_identifier", "limit_window_days")
+SEED_COLUMNS = (
+    "identifier_type",
+    "priority",
+    "limit_per_person",
+    "is_person_identifier",
+    "limit_window_days",
+    "link_limit",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +43,16 @@ class IdentifierRule:
         Whether it may join persons.
     limit_window_days : int or None
         The limit counts those first available within less than so many days; None means ever.
+    link_limit : int or None
+        One that was seen with more than so many of a limited type and namespace is a hub and links nobody;
+        None means no limit.
     """
 
     priority: int
     limit_per_person: int | None
     is_person_identifier: bool
     limit_window_days: int | None = None
+    link_limit: int | None = None
 
 
 class IdentifierRules:
@@ -70,6 +81,7 @@ class IdentifierRules:
                     limit_per_person=row["limit_per_person"],
                     is_person_identifier=row["is_person_identifier"],
                     limit_window_days=row["limit_window_days"],
+                    link_limit=row["link_limit"],
                 )
                 for row in table.to_pylist()
             }
@@ -82,7 +94,8 @@ class IdentifierRules:
     def fingerprint(self) -> str:
         """All rules as one text: the same text, the same persons."""
         return ";".join(
-            f"{name},{rule.priority},{rule.limit_per_person},{rule.is_person_identifier},{rule.limit_window_days}"
+            f"{name},{rule.priority},{rule.limit_per_person},{rule.is_person_identifier},{rule.limit_window_days},"
+            f"{rule.link_limit}"
             for name, rule in sorted(self._rules.items())
         )
 

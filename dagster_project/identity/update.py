@@ -45,6 +45,7 @@ create table if not exists identity.refused_links (
     identifier_a varchar, identifier_b varchar, link_kind varchar, confidence double,
     first_available_at timestamp, reason varchar
 );
+create table if not exists identity.hubs (identifier varchar, seen_with bigint, of_class varchar, since timestamp);
 create table if not exists identity.identifier_history (
     identifier varchar, person_id varchar, valid_from timestamp, valid_to timestamp, known_from timestamp,
     known_to timestamp
@@ -186,6 +187,7 @@ select distinct person_id from identifiers_before where person_id is not null;
 delete from identity.identifiers where rowid in (select place from identifiers_before);
 delete from identity.persons where person_id in (select person_id from persons_before);
 delete from identity.refused_links where identifier_a in (from touched);
+delete from identity.hubs where identifier in (from touched);
 delete from identity.identifier_history where identifier in (from touched);
 delete from identity.changes where component_id in (select component_id from components_before);
 delete from identity.resolved_links where identifier_a in (from touched);
@@ -193,6 +195,7 @@ delete from identity.resolved_links where identifier_a in (from touched);
 insert into identity.identifiers by name select * from identifiers_after;
 insert into identity.persons by name select * from persons_after;
 insert into identity.refused_links by name select * from refused_after;
+insert into identity.hubs by name select * from hubs_after;
 insert into identity.identifier_history by name select * from history_after;
 insert into identity.changes by name select * from changes_after;
 insert into identity.resolved_links by name
@@ -260,7 +263,8 @@ class IdentityReport:
     largest_person : int
         Identifiers of the person with the most.
     told : list of str
-        What somebody should look at, a sentence each: overrides that wait or contradict, types without a rule.
+        What somebody should look at, a sentence each: overrides that wait or contradict, types without a rule,
+        identifiers that were seen with too many to link anybody.
     """
 
     is_full: bool
@@ -283,7 +287,7 @@ def update_identity(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, t
 
     Reads ``identity.links``, ``identity.identifier_sightings``, ``staging.identifier_rules``,
     ``staging.identity_overrides`` and, if it is there, ``identity.probabilistic_links``; writes
-    ``identity.identifiers, persons, refused_links, changes, identifier_history`` and adds to
+    ``identity.identifiers, persons, refused_links, hubs, changes, identifier_history`` and adds to
     ``ops.affected_components``. The result equals a full rebuild; without news nothing is written.
 
     Parameters
@@ -381,7 +385,7 @@ def _gather_evidence(connection: duckdb.DuckDBPyConnection, *, timezone: str) ->
 
 
 def _told(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Say what of the rules and the overrides had no effect, and why."""
+    """Say what of the rules, the overrides and the evidence had no effect, and why."""
     unruled = _column(
         connection,
         "select distinct identifier_type from identity.identifiers "
@@ -404,6 +408,11 @@ def _told(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "select identifier_a || ' and ' || identifier_b from identity.refused_links "
         f"where link_kind = '{ALWAYS_KIND}' order by all",
     )
+    hubs = _column(
+        connection,
+        "select format('{} (with {:,} {})', identifier, seen_with, of_class) from identity.hubs "
+        "order by seen_with desc, identifier",
+    )
     return [
         f"{sentence} {_listed(values)}."
         for values, sentence in (
@@ -415,6 +424,11 @@ def _told(connection: duckdb.DuckDBPyConnection) -> list[str]:
             (waiting, "Overrides wait for identifiers that nobody has seen yet:"),
             (void, "Overrides have no effect on one identifier alone, or on one that never identifies a person:"),
             (refused, "Overrides contradict each other, and never wins over always for"),
+            (
+                hubs,
+                "These were seen with too many to be one person's and link nobody; where the value is a placeholder, "
+                "add it to blocked_pattern in dbt/seeds/identifier_rules.csv:",
+            ),
         )
         if values
     ]
@@ -432,6 +446,7 @@ def _write(connection: duckdb.DuckDBPyConnection, resolution: Resolution, histor
         "identifiers_after": resolution.identifiers,
         "persons_after": resolution.persons,
         "refused_after": resolution.refused_links,
+        "hubs_after": resolution.hubs,
         "history_after": history.identifier_history,
         "changes_after": history.changes,
     }

@@ -8,6 +8,7 @@ import pytest
 
 from dagster_project.identity.update import update_identity
 from tests.identity.families import (
+    HUBS,
     LIMITS,
     WINDOWS,
     Limit,
@@ -28,7 +29,7 @@ from tests.identity.families import (
     warehouse,
 )
 
-RESULTS = ("identifiers", "persons", "refused_links", "identifier_history", "changes", "resolved_links")
+RESULTS = ("identifiers", "persons", "refused_links", "hubs", "identifier_history", "changes", "resolved_links")
 AS_OF = noon(300)
 
 
@@ -75,13 +76,14 @@ def test_nights_equal_one_full_build(seed):
         before = owners
 
 
+@pytest.mark.parametrize("limits", [WINDOWS, HUBS], ids=["windows", "hubs"])
 @pytest.mark.parametrize("seed", range(6))
-def test_nights_with_overrides_and_probable_links_equal_one_full_build(seed):
+def test_nights_with_overrides_and_probable_links_equal_one_full_build(seed, limits):
     draw = random.Random(seed)
     observed = random_family(seed, people=30, observations=90)
     everybody = first_seen(observed)
     decisions = random_decisions(seed, everybody, count=10)
-    connection = warehouse(WINDOWS)
+    connection = warehouse(limits)
     for cut in sorted(draw.sample(range(20, len(observed)), 3)):
         first = first_seen(observed[:cut])
         links = [*links_of(observed[:cut]), *random_probable(cut, first)]
@@ -89,7 +91,7 @@ def test_nights_with_overrides_and_probable_links_equal_one_full_build(seed):
         given = draw.sample(decisions, 6)
         decide(connection, given)
         night(connection, links, first)
-        whole = warehouse(WINDOWS, decisions=given)
+        whole = warehouse(limits, decisions=given)
         night(whole, links, first)
         assert content(connection) == content(whole)
 
@@ -193,6 +195,19 @@ def test_an_override_touches_its_two_components_alone():
     assert content(connection) == full_build(links_of(observed), first_seen(observed))
 
 
+def test_a_hub_is_told_every_night_until_it_is_blocked():
+    observed = rows(*((day, f"u{day} e1 d{day}") for day in range(1, 5)))
+    connection = warehouse(LIMITS | {"email": LIMITS["email"]._replace(links=3)})
+    sentence = (
+        "These were seen with too many to be one person's and link nobody; where the value is a placeholder, add it to "
+        "blocked_pattern in dbt/seeds/identifier_rules.csv: email:e1 (with 4 user_id:app)."
+    )
+    for expected in ([sentence], [sentence]):
+        assert night(connection, links_of(observed), first_seen(observed)).told == expected
+    blocked = [(at, [name for name in names if name != token("e1")]) for at, names in observed]
+    assert night(connection, links_of(blocked), first_seen(blocked)).told == []
+
+
 def test_overrides_that_cannot_count_are_told():
     observed = rows((1, "u1 a1"), (1, "u2"))
     connection = warehouse()
@@ -235,7 +250,7 @@ def test_a_type_without_a_rule_identifies_nobody_and_is_told():
     people = dict(connection.execute("select identifier, person_id from identity.identifiers").fetchall())
     assert people.pop(token("e1")) is None
     assert len(set(people.values())) == 2
-    connection.execute("insert into staging.identifier_rules values ('email', 5, 2, true, null)")
+    connection.execute("insert into staging.identifier_rules values ('email', 5, 2, true, null, null)")
     report = night(connection, links_of(observed), first_seen(observed))
     assert (report.is_full, report.persons, report.told) == (True, 1, [])
 
