@@ -115,9 +115,7 @@ def resolve_evidence(evidence: Evidence) -> Resolution:
             "since": pa.array(evidence.hubs.since, pa.timestamp("us")),
         }
     )
-    return Resolution(
-        identifiers=identifiers, persons=persons, refused_links=_refused(evidence, resolved), hubs=hubs
-    )
+    return Resolution(identifiers=identifiers, persons=persons, refused_links=_refused(evidence, resolved), hubs=hubs)
 
 
 def limit_reason(evidence: Evidence, cause: int) -> str:

@@ -347,7 +347,8 @@ def reference(links: Iterable[Link], first: Mapping[str, datetime], limits: Limi
     hubs = {
         name
         for name in people
-        if limits[_type(name)].links is not None and max(seen_with[name].values(), default=0) > limits[_type(name)].links
+        if limits[_type(name)].links is not None
+        and max(seen_with[name].values(), default=0) > limits[_type(name)].links
     }
     links = [link for link in links if link.kind == "manual" or not hubs & {link.a, link.b}]
 

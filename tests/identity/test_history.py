@@ -168,9 +168,7 @@ def test_stronger_evidence_moves_an_identifier():
 
 def test_hub_splits_off_on_the_day_on_which_it_was_seen_with_one_too_many():
     limits = LIMITS | {"email": Limit(5, 2, links=2)}
-    history = replayed(
-        rows((1, "u1 e1 d1"), (2, "u2 e1"), (2, "c2 e1"), (4, "u3 e1"), (5, "u4 e1 d4")), limits=limits
-    )
+    history = replayed(rows((1, "u1 e1 d1"), (2, "u2 e1"), (2, "c2 e1"), (4, "u3 e1"), (5, "u4 e1 d4")), limits=limits)
     hub = "email seen with more than 2 user_id:app"
     # c2 was the person's of d1, u1 and e1 until e1 was seen with a third user.
     assert changes(history) == [(4, "split", "d1", "c2", "c2", hub), (4, "split", "d1", "e1", "e1", hub)]

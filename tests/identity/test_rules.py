@@ -61,9 +61,7 @@ def test_real_values_are_not_blocked(seed):
 
 def test_seed_says_what_a_person_may_hold(seed):
     rules = IdentifierRules.from_arrow(seed)
-    assert rules["user_id"] == IdentifierRule(
-        priority=1, limit_per_person=1, is_person_identifier=True, link_limit=100
-    )
+    assert rules["user_id"] == IdentifierRule(priority=1, limit_per_person=1, is_person_identifier=True, link_limit=100)
     assert rules["device_id"].limit_per_person is None
     assert not rules["account_id"].is_person_identifier
     assert not rules["order"].is_person_identifier

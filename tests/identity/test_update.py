@@ -6,7 +6,9 @@ from datetime import timedelta
 import duckdb
 import pytest
 
+from dagster_project.identity.graph import resolve_links
 from dagster_project.identity.update import update_identity
+from tests.bench.identity import junk
 from tests.identity.families import (
     HUBS,
     LIMITS,
@@ -206,6 +208,30 @@ def test_a_hub_is_told_every_night_until_it_is_blocked():
         assert night(connection, links_of(observed), first_seen(observed)).told == expected
     blocked = [(at, [name for name in names if name != token("e1")]) for at, names in observed]
     assert night(connection, links_of(blocked), first_seen(blocked)).told == []
+
+
+def test_a_junk_email_on_every_row_costs_no_more_than_its_rows(monkeypatch):
+    links, sightings = junk(20_000)
+    handed = []
+
+    def counted(nodes, a, b, **others):
+        handed.append(len(a))
+        return resolve_links(nodes, a, b, **others)
+
+    monkeypatch.setattr("dagster_project.identity.history.resolve_links", counted)
+    connection = warehouse(LIMITS | {"email": LIMITS["email"]._replace(links=100)})
+    connection.register("given_links", links)
+    connection.register("given_sightings", sightings)
+    connection.execute(
+        "create or replace table identity.links as select * exclude (note), 'shop' as source from given_links;"
+        "create or replace table identity.identifier_sightings as from given_sightings"
+    )
+    report = update_identity(connection, as_of=AS_OF, timezone="UTC")
+    assert (report.persons, report.refused_links, report.shared_devices) == (20_001, 40_000, 0)
+    (sentence,) = report.told
+    assert sentence.endswith("csv: email:junk (with 20,000 user_id:app).")
+    # A year of days, on each of which the whole would be resolved again, were the e-mail not out of it.
+    assert 0 < sum(handed) < links.num_rows
 
 
 def test_overrides_that_cannot_count_are_told():
