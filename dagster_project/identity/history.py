@@ -255,7 +255,7 @@ def _replay_limited(
     forbidden_on: Codes,
     hub_on: Codes,
 ) -> None:
-    """Replay components that break a rule by now: each of their days with a new link, pair or hub resolves them anew."""
+    """Replay components that break a rule by now: each of their days with news resolves them anew."""
     members, ends = np.unique(np.concatenate((a, b, evidence.hubs.node)), return_inverse=True)
     nodes = evidence.nodes.take(members)
     a, b, hubs = np.split(ends, [len(a), 2 * len(a)])

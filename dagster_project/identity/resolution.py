@@ -49,8 +49,8 @@ def resolve(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> 
     Links are taken strongest first: by kind (what somebody decided, what was seen, what is probable), the priority of
     their weaker identifier, confidence, first available, then the earlier known identifiers. A link is refused when
     the person it makes would exceed a limit, or hold two identifiers of which somebody decided that they are never
-    one person. Shared devices (see `graph.resolve_links`) and hubs lose all their links. A person's id is minted from its
-    anchor, the identifier that was available earliest, then the smallest token.
+    one person. Shared devices and hubs (see `graph.resolve_links`) lose all their links. A person's id is minted from
+    its anchor, the identifier that was available earliest, then the smallest token.
 
     Parameters
     ----------
