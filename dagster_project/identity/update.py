@@ -71,8 +71,8 @@ set variable person_types = (
 );
 create or replace temp view sightings as
 select
-    identifier, first_available_at, coalesce(first_occurred_at, first_available_at) as first_occurred_at,
-    hash(identifier, first_available_at, coalesce(first_occurred_at, first_available_at)) as fingerprint
+    rowid as place, identifier, first_available_at,
+    coalesce(first_occurred_at, first_available_at) as first_occurred_at
 from identity.identifier_sightings
 where first_available_at <= getvariable('as_of');
 create or replace temp table decided_or_probable as {decided_or_probable};
@@ -98,16 +98,20 @@ from (
 );
 -- Text is hashed once a night, into narrow rows that cost little to add up and to compare.
 create or replace temp table fingerprints as select place, fingerprint from given_links;
+create or replace temp table sighting_fingerprints as
+select place, hash(identifier, first_available_at, first_occurred_at) as fingerprint from sightings;
+create or replace temp table sighting_fingerprints_before as
+select rowid as place, hash(identifier, first_available_at, first_occurred_at) as fingerprint from identity.identifiers;
 -- Sums tell most nights apart from a quiet one; only where they differ the rows are compared, by a number of each.
 create or replace temp table sums as
 select
     (select coalesce(sum(fingerprint), 0) from fingerprints) as of_links,
     (select coalesce(sum(fingerprint), 0) from identity.resolved_links) as of_links_before,
-    (select coalesce(sum(fingerprint), 0) from sightings) as of_sightings,
-    (select coalesce(sum(hash(identifier, first_available_at, first_occurred_at)), 0) from identity.identifiers)
-        as of_sightings_before;
+    (select coalesce(sum(fingerprint), 0) from sighting_fingerprints) as of_sightings,
+    (select coalesce(sum(fingerprint), 0) from sighting_fingerprints_before) as of_sightings_before;
 create or replace temp table new_links (identifier_a varchar, identifier_b varchar, fingerprint ubigint);
 create or replace temp table gone_links (identifier_a varchar, identifier_b varchar);
+create or replace temp table new_sightings (place bigint, fingerprint ubigint);
 create or replace temp table changed_sightings (identifier varchar);
 """
 
@@ -122,14 +126,17 @@ insert into gone_links
 select identifier_a, identifier_b from identity.resolved_links anti join fingerprints using (fingerprint)
 """
 
-_CHANGED_SIGHTINGS = """
-create or replace temp table known_sightings as
-select identifier, hash(identifier, first_available_at, first_occurred_at) as fingerprint from identity.identifiers;
+_NEW_SIGHTINGS = """
+insert into new_sightings from sighting_fingerprints anti join sighting_fingerprints_before using (fingerprint);
+insert into changed_sightings select identifier from sightings where place in (select place from new_sightings);
+"""
+
+_GONE_SIGHTINGS = """
 insert into changed_sightings
-select identifier from sightings anti join known_sightings using (fingerprint)
-union
-select identifier from known_sightings anti join sightings using (fingerprint);
-drop table known_sightings;
+select identifier from identity.identifiers
+where
+    rowid in (select place from sighting_fingerprints_before anti join sighting_fingerprints using (fingerprint))
+    and identifier not in (from changed_sightings)
 """
 
 _PROBABILISTIC = """
@@ -149,10 +156,19 @@ select distinct component_id from identity.identifiers where identifier in (from
 create or replace temp table places_before as
 select rowid as place from identity.identifiers where component_id in (from components_before);
 create or replace temp table identifiers_before as
-select rowid as place, identifier, person_id, component_id, is_shared_device, link_tier from identity.identifiers
+select
+    rowid as place, identifier, person_id, component_id, is_shared_device, link_tier, first_available_at,
+    first_occurred_at
+from identity.identifiers
 where rowid in (from places_before);
 create or replace temp table touched as
 select identifier from changed_identifiers union select identifier from identifiers_before;
+create or replace temp view touched_sightings as
+select identifier, first_available_at, first_occurred_at from identifiers_before
+where identifier not in (from changed_sightings)
+union all
+select identifier, first_available_at, first_occurred_at from sightings
+where place in (select place from new_sightings);
 """
 
 _ALL_TOUCHED = """
@@ -161,6 +177,8 @@ create or replace temp table identifiers_before as
 select rowid as place, identifier, person_id, component_id, is_shared_device, link_tier from identity.identifiers;
 create or replace temp table touched as
 select identifier from sightings union select identifier from identifiers_before;
+create or replace temp view touched_sightings as
+select identifier, first_available_at, first_occurred_at from sightings;
 """
 
 # One row per pair and kind, whatever the number of sources that saw it. Links of identifiers that never identify
@@ -220,12 +238,15 @@ except
 select component_id from ops.affected_components;
 """
 
-_TEMPORARY_VIEWS = ("touched_evidence", "given_links", "sightings")
+_TEMPORARY_VIEWS = ("touched_evidence", "touched_sightings", "given_links", "sightings")
 _TEMPORARY = (
     "overrides",
     "decided_or_probable",
     "named",
     "fingerprints",
+    "sighting_fingerprints",
+    "sighting_fingerprints_before",
+    "new_sightings",
     "sums",
     "new_links",
     "gone_links",
@@ -314,7 +335,7 @@ def update_identity(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, t
         connection.execute(_TOUCHED_EVIDENCE)
         evidence = encode(
             _arrow(connection, "select * from touched_evidence"),
-            sightings=_arrow(connection, "select * from sightings where identifier in (from touched)"),
+            sightings=_arrow(connection, "from touched_sightings"),
             rules=rules,
         )
         failpoint("identity.before_write")
@@ -381,7 +402,10 @@ def _gather_evidence(connection: duckdb.DuckDBPyConnection, *, timezone: str) ->
         if links - new != links_before:
             connection.execute(_GONE_LINKS)
     if sightings != sightings_before:
-        connection.execute(_CHANGED_SIGHTINGS)
+        connection.execute(_NEW_SIGHTINGS)
+        ((new,),) = connection.execute("select coalesce(sum(fingerprint), 0) from new_sightings").fetchall()
+        if sightings - new != sightings_before:
+            connection.execute(_GONE_SIGHTINGS)
 
 
 def _told(connection: duckdb.DuckDBPyConnection) -> list[str]:
