@@ -450,8 +450,8 @@ def _told(connection: duckdb.DuckDBPyConnection) -> list[str]:
             (refused, "Overrides contradict each other, and never wins over always for"),
             (
                 hubs,
-                "These were seen with too many to be one person's and link nobody; where the value is a placeholder, "
-                "add it to blocked_pattern in dbt/seeds/identifier_rules.csv:",
+                "These were seen with too many to be one person's and link nobody; if a value is a placeholder, add it "
+                "to blocked_pattern in dbt/seeds/identifier_rules.csv, so that it is junk in what lands from then on:",
             ),
         )
         if values

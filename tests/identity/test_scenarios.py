@@ -281,7 +281,7 @@ FAMILIES = {
         "u1 d1 | e1 | u2 | u3 | c3 | u4 | u5 d5",
         refused=tuple((pair, HUB) for pair in ("e1 u1", "d1 e1", "e1 u2", "e1 u3", "c3 e1", "e1 u4", "e1 u5", "d5 e1")),
         anchors="d1 e1 u2 u3 c3 u4 d5",
-        told=("seeds/identifier_rules.csv: email:e1 (with 5 user_id:app).",),
+        told=("in what lands from then on: email:e1 (with 5 user_id:app).",),
         limits=THREE_USERS,
     ),
     "hub: an override gives it to one": Family(
@@ -289,7 +289,7 @@ FAMILIES = {
         "u1 d1 | e1 u2 | u3 | u4",
         refused=tuple((pair, HUB) for pair in ("e1 u1", "d1 e1", "e1 u3", "e1 u4")),
         decisions=((6, "e1 u2", "always", "it is his"),),
-        told=("seeds/identifier_rules.csv: email:e1 (with 4 user_id:app).",),
+        told=("in what lands from then on: email:e1 (with 4 user_id:app).",),
         limits=THREE_USERS,
     ),
     "hub: links that are decided or probable make none": Family(
@@ -305,7 +305,7 @@ FAMILIES = {
         "d1 | e1 | u1 | u2 | u3 | u4",
         shared="d1",
         refused=tuple((f"d1 {name}", SHARED) for name in ("e1", "u1", "u2", "u3", "u4")),
-        told=("seeds/identifier_rules.csv: device_id:web:d1 (with 4 user_id:app).",),
+        told=("in what lands from then on: device_id:web:d1 (with 4 user_id:app).",),
         limits=THREE_USERS,
     ),
     "hub: erased users no longer make it one": Family(

@@ -197,15 +197,17 @@ def test_an_override_touches_its_two_components_alone():
     assert content(connection) == full_build(links_of(observed), first_seen(observed))
 
 
-def test_a_hub_is_told_every_night_until_it_is_blocked():
+def test_a_hub_is_told_every_night():
     observed = rows(*((day, f"u{day} e1 d{day}") for day in range(1, 5)))
     connection = warehouse(LIMITS | {"email": LIMITS["email"]._replace(links=3)})
     sentence = (
-        "These were seen with too many to be one person's and link nobody; where the value is a placeholder, add it to "
-        "blocked_pattern in dbt/seeds/identifier_rules.csv: email:e1 (with 4 user_id:app)."
+        "These were seen with too many to be one person's and link nobody; if a value is a placeholder, add it to "
+        "blocked_pattern in dbt/seeds/identifier_rules.csv, so that it is junk in what lands from then on: "
+        "email:e1 (with 4 user_id:app)."
     )
     for expected in ([sentence], [sentence]):
         assert night(connection, links_of(observed), first_seen(observed)).told == expected
+    # As if it had been junk when it landed.
     blocked = [(at, [name for name in names if name != token("e1")]) for at, names in observed]
     assert night(connection, links_of(blocked), first_seen(blocked)).told == []
 
@@ -229,7 +231,7 @@ def test_a_junk_email_on_every_row_costs_no_more_than_its_rows(monkeypatch):
     report = update_identity(connection, as_of=AS_OF, timezone="UTC")
     assert (report.persons, report.refused_links, report.shared_devices) == (20_001, 40_000, 0)
     (sentence,) = report.told
-    assert sentence.endswith("csv: email:junk (with 20,000 user_id:app).")
+    assert sentence.endswith("then on: email:junk (with 20,000 user_id:app).")
     # A year of days, on each of which the whole would be resolved again, were the e-mail not out of it.
     assert 0 < sum(handed) < links.num_rows
 
