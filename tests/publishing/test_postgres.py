@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,8 +22,9 @@ from dagster_project.publishing.alerts import latest_alerts
 from dagster_project.publishing.postgres import PostgresReport, bring_up_to_date, standing
 from dagster_project.publishing.postgres_connection import PostgresError, read_url
 from dagster_project.publishing.versions import current_version
-from dagster_project.settings import PROJECT_ROOT, Settings, load_settings
+from dagster_project.settings import Settings, load_settings
 from dagster_project.warehouse import open_warehouse
+from tests.children import run_in_child
 from tests.publishing.conftest import AS_OF, CATALOGUE
 from tests.publishing.postgres_server import Database
 
@@ -537,6 +535,10 @@ def test_a_connection_that_breaks_half_way_leaves_nothing(both, database, bring,
     assert database.ask("select count(*) from throughline.attempts") == [(100_000,)]
 
 
+def bring_in_child() -> None:
+    bring_up_to_date(load_settings(), run_id="killed")
+
+
 @pytest.mark.parametrize(
     ("place", "shown"),
     [
@@ -549,23 +551,13 @@ def test_a_killed_publisher_leaves_one_whole_version(both, database, bring, fill
     bring(both, stamp=1)
     fill(both, stamp=2)
     publish_now(both)
-    killed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from dagster_project.publishing.postgres import bring_up_to_date\n"
-            "from dagster_project.settings import load_settings\n"
-            "bring_up_to_date(load_settings(), run_id='killed')",
-        ],
-        env=os.environ
-        | {
+    killed = run_in_child(
+        bring_in_child,
+        env={
             "THROUGHLINE_DATA": str(both.data),
             "THROUGHLINE_POSTGRES_URL": database.url,
             "THROUGHLINE_FAILPOINT": f"{place}:kill",
         },
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        check=False,
     )
     assert killed.returncode == -9, killed.stderr
     assert stamps(database)[:2] == (shown, shown)
