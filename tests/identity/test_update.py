@@ -33,6 +33,8 @@ from tests.identity.families import (
 
 RESULTS = ("identifiers", "persons", "refused_links", "hubs", "identifier_history", "changes", "resolved_links")
 AS_OF = noon(300)
+# One in order and one with late files; `make torture` draws more.
+SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.torture) for seed in range(2, 6))]
 
 
 def content(connection: duckdb.DuckDBPyConnection) -> dict[str, list]:
@@ -54,7 +56,7 @@ def affected(connection) -> set[str]:
     return {row[0] for row in connection.execute("from ops.affected_components").fetchall()}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_nights_equal_one_full_build(seed):
     draw = random.Random(seed)
     observed = random_family(seed, people=30, observations=90)
@@ -124,7 +126,7 @@ def test_100_000_links_in_batches_equal_one_full_build():
         assert both[0].equals(both[1]), table
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_links_that_go_away_leave_no_trace(seed):
     draw = random.Random(seed)
     observed = random_family(seed, people=30, observations=80)
