@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.identity.graph import FOREVER, NO_CLASS, Codes, Flags, Nodes, Pairs
-from dagster_project.identity.rules import DEVICE_TYPE, IdentifierRules
+from dagster_project.identity.rules import ACCOUNT_TYPE, DEVICE_TYPE, IdentifierRules
 
 Instants = npt.NDArray[np.int64]
 """Microseconds since 1970 in UTC."""
@@ -106,7 +106,8 @@ class Evidence:
     joins_persons : array of bool
         Whether a link may make one person of its two ends.
     joins_components : array of bool
-        Whether a link puts its two ends into one recompute unit.
+        Whether a link puts its two ends into one recompute unit; also one that identifies nobody, for a device's
+        sessions are rebuilt as one.
     never : Pairs
         Who is never one person.
     never_available_at : array of int
@@ -228,6 +229,7 @@ def encode(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> E
     priority = np.array([rule.priority for rule in class_rules], dtype=np.int64)[class_of]
     is_person = np.array([rule.is_person_identifier for rule in class_rules], dtype=np.bool_)[class_of]
     is_device = np.array([name == DEVICE_TYPE for name in types], dtype=np.bool_)
+    is_account = np.array([name == ACCOUNT_TYPE for name in types], dtype=np.bool_)[class_of]
     nodes = Nodes(
         limited_class=limited[class_of],
         limits=np.array([by_name[name].limit_per_person for name in names], dtype=np.int64),
@@ -286,7 +288,7 @@ def encode(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> E
         is_probable=is_probable,
         is_strong=is_strong,
         joins_persons=~is_of(WITHHELD_KIND, ORDER_KIND) & both_persons,
-        joins_components=is_of(ORDER_KIND) | both_persons,
+        joins_components=is_of(ORDER_KIND) | ~(is_account[a] | is_account[b]),
         never=never_pairs,
         never_available_at=never_available,
         never_reasons=[reason or "" for reason in never["note"].to_pylist()],

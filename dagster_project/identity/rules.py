@@ -16,6 +16,8 @@ from dagster_project.settings import DBT_DIR
 OVERRIDES = DBT_DIR / "seeds" / "identity_overrides.csv"
 OVERRIDE_COLUMNS = ["identifier_a", "identifier_b", "verdict", "reason", "decided_on"]
 DEVICE_TYPE = "device_id"
+ACCOUNT_TYPE = "account_id"
+"""Of an account there are many persons: it holds nothing together, not even a recompute unit."""
 ORDER_TYPE = "order"
 """Orders hold a recompute unit together; they have no rule and never identify anybody."""
 

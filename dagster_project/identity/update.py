@@ -15,7 +15,7 @@ from dagster_project.identity.resolution import Resolution, resolve_evidence
 from dagster_project.identity.rules import SEED_COLUMNS, IdentifierRules
 from dagster_project.settings import end_of_day
 
-_METHOD = "3"
+_METHOD = "4"
 """Raise it when the same evidence gives other persons than before: everything is resolved again."""
 
 _OVERRIDES_SCHEMA = pa.schema(
@@ -66,9 +66,6 @@ create table if not exists ops.affected_components (component_id varchar);
 
 # What counts by now. What somebody decided, and what is probable, counts once both identifiers were seen.
 _EVIDENCE = """
-set variable person_types = (
-    select list(identifier_type) from staging.identifier_rules where is_person_identifier
-);
 create or replace temp view sightings as
 select
     rowid as place, identifier, first_available_at,
@@ -193,8 +190,7 @@ select
 from touched_links
 where
     link_kind = 'order'
-    or list_contains(getvariable('person_types'), split_part(identifier_a, ':', 1))
-    and list_contains(getvariable('person_types'), split_part(identifier_b, ':', 1))
+    or not starts_with(identifier_a, 'account_id:') and not starts_with(identifier_b, 'account_id:')
 group by identifier_a, identifier_b, link_kind
 """
 

@@ -261,6 +261,22 @@ def test_withheld_links_and_orders_hold_components_together_and_join_no_persons(
     }
 
 
+def test_a_type_that_identifies_nobody_still_holds_components_together():
+    """A session of a device is one component's, whoever's its events are."""
+    observed = rows((1, "u1 e1"), (2, "e1 d1"))
+    for limits in (
+        {name: limit for name, limit in LIMITS.items() if name != "email"},
+        LIMITS | {"email": LIMITS["email"]._replace(is_person=False)},
+    ):
+        resolution = resolve(
+            links_table(links_of(observed)), sightings=sightings_table(first_seen(observed)), rules=rules(limits)
+        )
+        told = {row["identifier"]: row for row in resolution.identifiers.to_pylist()}
+        assert {row["component_id"] for row in told.values()} == {token("e1")}
+        assert told[token("e1")]["person_id"] is None
+        assert told[token("u1")]["person_id"] != told[token("d1")]["person_id"]
+
+
 def test_account_joins_neither_persons_nor_components():
     resolution = solve(rows((1, "u1 a1"), (2, "e2 a1")))
     assert resolution.identifiers["component_id"].to_pylist() == resolution.identifiers["identifier"].to_pylist()

@@ -280,6 +280,7 @@ def test_a_type_without_a_rule_identifies_nobody_and_is_told():
     people = dict(connection.execute("select identifier, person_id from identity.identifiers").fetchall())
     assert people.pop(token("e1")) is None
     assert len(set(people.values())) == 2
+    assert connection.execute("select count(distinct component_id) from identity.identifiers").fetchall() == [(1,)]
     connection.execute("insert into staging.identifier_rules values ('email', 5, 2, true, null, null)")
     report = night(connection, links_of(observed), first_seen(observed))
     assert (report.is_full, report.persons, report.told) == (True, 1, [])
