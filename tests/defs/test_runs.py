@@ -235,6 +235,19 @@ def test_a_run_that_lives_is_not_marked_as_killed(data: Settings) -> None:
         assert len(mark_dead_runs(instance, data)) == 1, "and once it is killed, it is"
 
 
+def _open_at(settings: Settings, start: float) -> int:
+    time.sleep(max(0.0, start - time.time()))
+    with open_instance(settings) as instance:
+        return instance.get_runs_count()
+
+
+def test_an_empty_data_folder_may_be_opened_by_several_at_once(data: Settings) -> None:
+    start = time.time() + 2
+    children = [Child(_open_at, data, start) for _ in range(4)]
+    told = [child.communicate(timeout=120)[1] for child in children]
+    assert [child.returncode for child in children] == [0] * 4, told
+
+
 def test_two_runs_at_once_wait_for_each_other(data: Settings) -> None:
     write_tracks(data, broken=False)
     with hold_warehouse(data, run_id="the first", on_wait=pytest.fail):
