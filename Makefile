@@ -20,8 +20,9 @@ run: setup
 ui: setup
 	$(BIN)/throughline ui
 
+# Two processes, a file's tests in one of them; a session's nights are built once for both.
 test: setup
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

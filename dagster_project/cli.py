@@ -483,15 +483,19 @@ def _rollback(chosen: argparse.Namespace) -> int:
 def _values(chosen: argparse.Namespace) -> list[str]:
     """What was asked for; from standard input it stays out of the shell's history."""
     given = [line for value in chosen.values for line in (sys.stdin.read().splitlines() if value == "-" else [value])]
-    return [value for value in given if value.strip()]
+    values = [value for value in given if value.strip()]
+    if not values:
+        raise ThroughlineError("Nobody is named; give an identifier, a token or a person id.")
+    return values
 
 
 def _whois(chosen: argparse.Namespace) -> int:
     from dagster_project.erasure import find, open_for_look, tell_person
     from dagster_project.landing.contracts import load_contracts
 
+    values = _values(chosen)
     with open_for_look(load_settings()) as connection:
-        persons, erased = find(connection, load_contracts(), _values(chosen))
+        persons, erased = find(connection, load_contracts(), values)
     for person in persons:
         print("\n".join(tell_person(person)))
     for line in erased:
@@ -510,8 +514,6 @@ def _erase(chosen: argparse.Namespace) -> int:
     from dagster_project.night import hold_warehouse
 
     values = _values(chosen)
-    if not values:
-        raise ThroughlineError("Nobody is named; give an identifier, a token or a person id.")
     if chosen.dry_run:
         _print_erased(erasure.foretell(settings, load_contracts(), values), is_done=False)
         print("Nothing was done.")

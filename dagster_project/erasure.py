@@ -192,8 +192,10 @@ def _find(
     connection: duckdb.DuckDBPyConnection, contracts: Sequence[TableContract], value: str, *, which: str
 ) -> Person | str:
     """The person a value stands for, or a sentence that says that they are erased already."""
-    if _PERSON.fullmatch(value) and (person := _person(connection, value, asked_for=value)):
-        return _unless_erased(connection, person, which=which)
+    if _PERSON.fullmatch(value):
+        if person := _person(connection, value, asked_for=value):
+            return _unless_erased(connection, person, which=which)
+        _tell_heir(connection, value, which=which)
     candidates = [value] if _TOKEN.fullmatch(value) else erasure.tokens_of(connection, contracts, value)
     if not candidates:
         raise ThroughlineError(f"{which} is blank or one that never identifies anybody; nothing was done.")
@@ -222,6 +224,21 @@ def _find(
     return _landed_since(
         connection, contracts, candidates, known=[(name, kind) for name, kind, *_ in known], which=which
     )
+
+
+def _tell_heir(connection: duckdb.DuckDBPyConnection, person_id: str, *, which: str) -> None:
+    """Of an id that somebody wrote down and that is no more, say whose it has become."""
+    merged = _rows(
+        connection,
+        "identity.changes",
+        "select changed_on, person_id_after, reason from identity.changes "
+        "where kind = 'merge' and person_id_before = ? order by changed_on desc limit 1",
+        person_id,
+    )
+    for changed_on, heir, reason in merged:
+        raise ThroughlineError(
+            f"{which} is a person who was found on {changed_on} to be {heir} ({reason}); ask for that one."
+        )
 
 
 def _erased(connection: duckdb.DuckDBPyConnection, identifiers: Sequence[str]) -> dict[str, datetime]:
@@ -323,6 +340,28 @@ def _withheld(connection: duckdb.DuckDBPyConnection, personal: Sequence[str]) ->
         list(PERSONAL_TYPES),
     )
     return tuple(other for (other,) in rows)
+
+
+def _shared_with_others(connection: duckdb.DuckDBPyConnection, person: Person) -> tuple[list[str], int]:
+    """Tokens of theirs that stood on rows with somebody else's, and how many others there are."""
+    rows = _rows(
+        connection,
+        "identity.identifiers",
+        """
+        select distinct own, holders.person_id from (
+            select identifier_a as own, identifier_b as other, link_kind from identity.links
+            union all
+            select identifier_b, identifier_a, link_kind from identity.links
+        ) as seen
+        inner join identity.identifiers as holders on seen.other = holders.identifier
+        where seen.link_kind = 'deterministic' and list_contains($1, seen.own)
+            and list_contains($2, holders.identifier_type) and holders.person_id <> $3
+        """,
+        person.personal,
+        list(PERSONAL_TYPES),
+        person.person_id,
+    )
+    return sorted({own for own, _ in rows}), len({other for _, other in rows})
 
 
 def tell_person(person: Person) -> list[str]:
@@ -511,6 +550,12 @@ def _hints(connection: duckdb.DuckDBPyConnection, settings: Settings, persons: S
                 f"{len(person.may_be_theirs)} more identifiers stood on rows with those of {person.asked_for} and were "
                 "not linked for want of consent; if they are theirs as well, erase them too: "
                 f"{', '.join(person.may_be_theirs)}."
+            )
+        shared, others = _shared_with_others(connection, person)
+        if shared:
+            told.append(
+                f"Rows of {others} other {'person' if others == 1 else 'persons'} carry an identifier of "
+                f"{person.asked_for}: those rows go too, and later ones with it do not land: {', '.join(shared)}."
             )
         likely = [one.identifier for one in person.identifiers if one.tier in ("strong", "probable")]
         if likely:

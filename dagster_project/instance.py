@@ -165,7 +165,13 @@ def prepare_home(settings: Settings) -> Path:
 def open_instance(settings: Settings) -> Iterator[DagsterInstance]:
     """Open the persistent Dagster instance of this data folder."""
     prepare_environment()
-    with DagsterInstance.from_config(str(prepare_home(settings))) as instance:
+    folder = settings.data / "dagster"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Two that open an empty folder at once would both make its tables, and Dagster would then find two histories.
+    with (folder / "opening.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        instance = DagsterInstance.from_config(str(prepare_home(settings)))
+    with instance:
         yield instance
 
 

@@ -21,6 +21,45 @@ _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.imported"])
 
 
+class Child:
+    """A function of a module at work in a process of its own; asked as one asks `subprocess.Popen`."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any, env: dict[str, str] | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._said = [Path(self._folder.name) / name for name in ("stdout", "stderr")]
+        self._process = _forks.Process(
+            target=_child,
+            args=(function, arguments, dict(os.environ | (env or {})), [str(path) for path in self._said]),
+        )
+        self._process.start()
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status, below nought if a signal ended it; None while it lives."""
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """Wait for its end; a child that takes longer is killed and `subprocess.TimeoutExpired` raised."""
+        self._process.join(timeout)
+        if self.returncode is None:
+            self.kill()
+            raise subprocess.TimeoutExpired(str(self._process), timeout)
+        return self.returncode
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Wait for its end; what it wrote to standard output and to standard error."""
+        self.wait(timeout)
+        output, errors = (path.read_text() if path.exists() else "" for path in self._said)
+        return output, errors
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
 def run_in_child(
     function: Callable[..., Any], *arguments: Any, env: dict[str, str] | None = None, timeout: float = 600
 ) -> subprocess.CompletedProcess[str]:
@@ -37,19 +76,10 @@ def run_in_child(
     timeout : float
         Seconds after which the child is killed and `subprocess.TimeoutExpired` raised.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        said = [Path(folder) / name for name in ("stdout", "stderr")]
-        child = _forks.Process(
-            target=_child, args=(function, arguments, dict(os.environ | (env or {})), [str(path) for path in said])
-        )
-        child.start()
-        child.join(timeout)
-        if child.exitcode is None:
-            child.kill()
-            child.join()
-            raise subprocess.TimeoutExpired(str(function), timeout)
-        output, errors = (path.read_text() if path.exists() else "" for path in said)
-        return subprocess.CompletedProcess(arguments, child.exitcode, output, errors)
+    child = Child(function, *arguments, env=env)
+    output, errors = child.communicate(timeout)
+    assert child.returncode is not None
+    return subprocess.CompletedProcess(arguments, child.returncode, output, errors)
 
 
 def _child(function: Callable[..., Any], arguments: tuple[Any, ...], env: dict[str, str], said: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import socket
@@ -136,6 +137,13 @@ def test_a_bad_as_of_on_the_command_line_is_one_sentence(here: Settings, capsys)
 def test_rollback_without_a_version_is_one_sentence(here: Settings, capsys) -> None:
     assert main(["rollback"]) == 1
     assert "Nothing has been published" in one_sentence(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("command", ["whois", "erase"])
+def test_without_a_name_nobody_is_meant(here: Settings, capsys, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert main([command, "-", " "]) == 1
+    assert "Nobody is named" in one_sentence(capsys.readouterr().err)
 
 
 def test_replay_with_nothing_quarantined_says_so(here: Settings, capsys) -> None:

@@ -12,7 +12,7 @@ import pytest
 from dagster_project.demo.generate import DEFAULT_UNTIL, generate_demo
 from dagster_project.settings import DBT_DIR, load_settings
 from dagster_project.transform import build, prepare_manifest
-from tests.conftest import DEMO_DAYS, DEMO_UNTIL, Demo, environment_of, reference_data, throughline
+from tests.conftest import AT_WORK, DEMO_DAYS, DEMO_UNTIL, Demo, environment_of, reference_data, throughline
 from tests.nights import PLACES, differences, live_through, pin_models, whole_night
 from tests.story import Told
 
@@ -66,7 +66,7 @@ def test_nights_give_the_same_tables_as_one_full_build(demo: Demo, eight_nights:
 
 def test_run_again_changes_nothing_and_publishes_nothing(demo: Demo, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    shutil.copytree(demo.settings.data, data, symlinks=True)
+    shutil.copytree(demo.settings.data, data, symlinks=True, ignore=AT_WORK)
     versions = sorted(path.name for path in (data / "published" / "versions").iterdir())
     before = (data / "published" / "current").resolve()
     finished = throughline("run", env=environment_of(demo.settings) | {"THROUGHLINE_DATA": str(data)})
@@ -80,7 +80,7 @@ def test_run_as_of_a_day_equals_a_run_given_only_what_was_available_by_then(
     demo: Demo, eight_nights: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    shutil.copytree(demo.settings.data, data, symlinks=True)
+    shutil.copytree(demo.settings.data, data, symlinks=True, ignore=AT_WORK)
     before = (data / "published" / "current").resolve()
     pin_models(demo.settings.data, data / "as_of" / AS_OF)
     finished = throughline(

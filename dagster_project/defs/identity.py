@@ -9,7 +9,7 @@ from dagster_project.defs.landing import CONTRACTS
 from dagster_project.defs.night import POOL, Warehouse
 from dagster_project.identity.audit import audit_bridges
 from dagster_project.identity.levels import update_levels
-from dagster_project.identity.probabilistic import Thresholds, link, said_before, write_links
+from dagster_project.identity.probabilistic import Thresholds, link_if_possible, said_before, write_links
 from dagster_project.identity.profiles import fingerprint, read_profiles
 from dagster_project.identity.update import update_identity
 from dagster_project.landing.landing import open_landing
@@ -58,17 +58,17 @@ def probabilistic_links(context: dg.AssetExecutionContext, warehouse: Warehouse)
     started = time.perf_counter()
     night, thresholds = warehouse.night, Thresholds.of_project()
     with open_warehouse(warehouse.settings, with_vault=True) as connection:
-        profiles = read_profiles(connection, contracts=CONTRACTS, as_of=night.as_of)
+        profiles = read_profiles(connection, contracts=CONTRACTS if thresholds else [], as_of=night.as_of)
         digest = fingerprint(connection, profiles)
         sentence = said_before(connection, profiles=digest, thresholds=thresholds)
     is_compared = sentence is None
     if is_compared:
         with open_scratch(warehouse.settings) as scratch:
-            found = link(profiles, thresholds=thresholds, connection=scratch)
+            found = link_if_possible(profiles, thresholds=thresholds, connection=scratch)
         with open_warehouse(warehouse.settings) as connection:
             write_links(connection, found, profiles=digest, thresholds=thresholds)
         sentence = found.sentence
-        context.log.info(sentence)
+        (context.log.info if found.is_done else context.log.warning)(sentence)
         for row in found.weights.to_pylist():
             context.log.info(f"{row['comparison']}: {row['level']}: {row['match_weight']:+.1f} bits")
     from dagster_project.publishing.pictures import as_markdown, draw_match_weights

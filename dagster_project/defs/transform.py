@@ -7,6 +7,7 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
 from dagster_project.defs.night import POOL, Warehouse
+from dagster_project.identity.rules import check_overrides
 from dagster_project.settings import Settings
 from dagster_project.transform import NodeResult, build, prepare_manifest
 from dagster_project.warehouse import open_warehouse
@@ -95,6 +96,7 @@ class PlaceTranslator(DagsterDbtTranslator):
 )
 def staging_and_links(context: dg.AssetExecutionContext, warehouse: Warehouse) -> Iterator[Any]:
     """Seeds, staging and the links between identifiers."""
+    check_overrides()
     yield from _build(context, warehouse)
 
 

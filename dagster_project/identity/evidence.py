@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.identity.graph import FOREVER, NO_CLASS, Codes, Flags, Nodes, Pairs
-from dagster_project.identity.rules import DEVICE_TYPE, IdentifierRules
+from dagster_project.identity.rules import ACCOUNT_TYPE, DEVICE_TYPE, IdentifierRules
 
 Instants = npt.NDArray[np.int64]
 """Microseconds since 1970 in UTC."""
@@ -37,6 +37,31 @@ DAY = 86_400_000_000
 def _microseconds(column: pa.ChunkedArray) -> Instants:
     instants: Instants = column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()
     return instants
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hubs:
+    """Identifiers that were seen with more than their rule's ``link_limit`` of one class.
+
+    Attributes
+    ----------
+    node : array of int
+        Their codes, ascending.
+    since : array of int
+        When the first one too many was available.
+    limited_class : array of int
+        The class it was of, into ``nodes.limits``.
+    seen_with : array of int
+        With how many of that class it was seen.
+    """
+
+    node: Codes
+    since: Instants
+    limited_class: Codes
+    seen_with: Codes
+
+    def __len__(self) -> int:
+        return len(self.node)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,13 +106,16 @@ class Evidence:
     joins_persons : array of bool
         Whether a link may make one person of its two ends.
     joins_components : array of bool
-        Whether a link puts its two ends into one recompute unit.
+        Whether a link puts its two ends into one recompute unit; also one that identifies nobody, for a device's
+        sessions are rebuilt as one.
     never : Pairs
         Who is never one person.
     never_available_at : array of int
         By pair of ``never``.
     never_reasons : list of str
         By pair of ``never``.
+    link_limits : list of int or None
+        By class, as ``class_names``: what is seen with more than so many of one limited class is a hub.
     """
 
     tokens: pa.Array
@@ -112,6 +140,7 @@ class Evidence:
     never: Pairs
     never_available_at: Instants
     never_reasons: list[str]
+    link_limits: list[int | None]
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -120,6 +149,40 @@ class Evidence:
     def person_links(self) -> Codes:
         """Positions of the links that may join persons, strongest first."""
         return np.flatnonzero(self.joins_persons)
+
+    @cached_property
+    def hubs(self) -> Hubs:
+        """What was seen with too many; links that somebody decided or that are probable are not counted."""
+        counted = self.joins_persons & ~self.is_always & ~self.is_probable
+        a, b = self.a[counted], self.b[counted]
+        limits = np.array([FOREVER if limit is None else limit for limit in self.link_limits], dtype=np.int64)
+        degree = np.bincount(a, minlength=len(self)) + np.bincount(b, minlength=len(self))
+        many = degree > limits[self.class_of]
+        near, far = np.concatenate((a, b)), np.concatenate((b, a))
+        # Few have so many links at all: only theirs are counted by class.
+        of_many = np.flatnonzero(many[near] & (self.nodes.limited_class[far] != NO_CLASS))
+        near, far = near[of_many], far[of_many]
+        at = np.tile(self.link_available_at[counted], 2)[of_many]
+        of_class = self.nodes.limited_class[far]
+        order = np.lexsort((at, of_class, near))
+        near, of_class, at = near[order], of_class[order], at[order]
+        starts = np.flatnonzero((np.diff(near, prepend=-1) != 0) | (np.diff(of_class, prepend=-1) != 0))
+        count = np.diff(np.append(starts, len(near)))
+        limit = limits[self.class_of[near[starts]]]
+        over = np.flatnonzero(count > limit)
+        since = at[starts[over] + limit[over]]
+        node, of_class, count = near[starts[over]], of_class[starts[over]], count[over]
+        # The class of which it first had too many.
+        order = np.lexsort((of_class, since, node))
+        node, first = np.unique(node[order], return_index=True)
+        found = order[first]
+        return Hubs(node=node, since=since[found], limited_class=of_class[found], seen_with=count[found])
+
+    def hub_reason(self, hub: int) -> str:
+        """Say why a hub, by its position in ``hubs``, links nobody."""
+        own = self.class_of[self.hubs.node[hub]]
+        most = f"{self.link_limits[own]} {self.limited_class_names[self.hubs.limited_class[hub]]}"
+        return f"{self.class_names[own]} seen with more than {most}"
 
     def person_ids(self, anchors: Codes) -> pa.Array:
         """Mint the id of each anchor's person; whoever holds the anchor keeps the id."""
@@ -166,6 +229,7 @@ def encode(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> E
     priority = np.array([rule.priority for rule in class_rules], dtype=np.int64)[class_of]
     is_person = np.array([rule.is_person_identifier for rule in class_rules], dtype=np.bool_)[class_of]
     is_device = np.array([name == DEVICE_TYPE for name in types], dtype=np.bool_)
+    is_account = np.array([name == ACCOUNT_TYPE for name in types], dtype=np.bool_)[class_of]
     nodes = Nodes(
         limited_class=limited[class_of],
         limits=np.array([by_name[name].limit_per_person for name in names], dtype=np.int64),
@@ -224,10 +288,11 @@ def encode(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> E
         is_probable=is_probable,
         is_strong=is_strong,
         joins_persons=~is_of(WITHHELD_KIND, ORDER_KIND) & both_persons,
-        joins_components=is_of(ORDER_KIND) | both_persons,
+        joins_components=is_of(ORDER_KIND) | ~(is_account[a] | is_account[b]),
         never=never_pairs,
         never_available_at=never_available,
         never_reasons=[reason or "" for reason in never["note"].to_pylist()],
+        link_limits=[rule.link_limit for rule in class_rules],
     )
 
 

@@ -187,7 +187,13 @@ def _crowded(holder: Codes, seen_at: Codes, limit: int, window: int) -> Codes:
 
 
 def resolve_links(
-    nodes: Nodes, a: Codes, b: Codes, *, is_always: Flags | None = None, never: Pairs = NO_PAIRS
+    nodes: Nodes,
+    a: Codes,
+    b: Codes,
+    *,
+    is_always: Flags | None = None,
+    never: Pairs = NO_PAIRS,
+    hub_class: Codes | None = None,
 ) -> Resolved:
     """Join nodes, strongest link first, while every limit holds and no pair of ``never`` becomes one person.
 
@@ -200,6 +206,9 @@ def resolve_links(
     the end of one is shared. A link between the two ends of a pair of ``never`` is no evidence at all; a device is
     not shared for a link that is refused because of a pair it is itself an end of.
 
+    A hub was seen with so many that it says nothing of anybody: its links are no evidence, but for those of
+    ``is_always``. A device that is a hub is a shared one.
+
     Parameters
     ----------
     nodes : Nodes
@@ -208,7 +217,11 @@ def resolve_links(
     is_always : array of bool, one per link, optional
         Links that join whatever the limits, before all others.
     never : Pairs
+    hub_class : array of int, one per node, optional
+        For a hub the class of which it was seen with too many; ``NO_CLASS`` for every other node.
     """
+    if hub_class is not None and (hub_class != NO_CLASS).any():
+        return _resolve_without_hubs(nodes, a, b, is_always=is_always, never=never, hub_class=hub_class)
     label = components(len(nodes), a, b)
     broken = breaks_rule(label, nodes, never)
     shared_cause = np.full(len(nodes), NO_CAUSE)
@@ -232,6 +245,25 @@ def resolve_links(
         shared_cause=shared_cause,
         refused=links[inner.refused],
         refused_cause=renumbered(inner.refused_cause, positions, nodes),
+    )
+
+
+def _resolve_without_hubs(
+    nodes: Nodes, a: Codes, b: Codes, *, is_always: Flags | None, never: Pairs, hub_class: Codes
+) -> Resolved:
+    """Resolve what is left when the links of hubs are withdrawn."""
+    decided = np.zeros(len(a), dtype=np.bool_) if is_always is None else is_always
+    is_hub = hub_class != NO_CLASS
+    kept = np.flatnonzero(decided | ~(is_hub[a] | is_hub[b]))
+    resolved = resolve_links(nodes, a[kept], b[kept], is_always=decided[kept], never=never)
+    is_shared = is_hub & nodes.is_device
+    given = np.setdiff1d(np.flatnonzero(decided), _forbidden_links(nodes, a, b, never)[0], assume_unique=True)
+    is_shared[a[given]] = is_shared[b[given]] = False
+    return Resolved(
+        label=resolved.label,
+        shared_cause=np.where(is_shared, hub_class, resolved.shared_cause),
+        refused=kept[resolved.refused],
+        refused_cause=resolved.refused_cause,
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from dagster_project.identity.evidence import Evidence, Instants, encode
-from dagster_project.identity.graph import NO_CAUSE, Codes, breaks_rule, components, renumbered, resolve_links
+from dagster_project.identity.graph import NO_CAUSE, NO_CLASS, Codes, breaks_rule, components, renumbered, resolve_links
 from dagster_project.identity.resolution import limit_reason, override_reason
 from dagster_project.identity.rules import IdentifierRules
 from dagster_project.settings import end_of_day
@@ -119,7 +119,8 @@ class _Log:
     node: list[Codes] = field(default_factory=list)
     label: list[Codes] = field(default_factory=list)
     day: list[Codes] = field(default_factory=list)
-    # A person was touched on a day by a link, or by pair n that is never one person, as link -1 - n.
+    # A person was touched on a day by a link, or by pair n that is never one person, as link -1 - n; hub n comes
+    # after all pairs.
     touched: list[Codes] = field(default_factory=list)
     touched_on: list[Codes] = field(default_factory=list)
     touched_by: list[Codes] = field(default_factory=list)
@@ -133,15 +134,15 @@ class _Log:
         self.label.append(label)
         self.day.append(day)
 
-    def touch(self, person: Codes, link: Codes, *, day: int) -> None:
+    def touch(self, person: Codes, link: Codes, day: Codes) -> None:
         self.touched.append(person)
         self.touched_by.append(link)
-        self.touched_on.append(np.full(len(person), day))
+        self.touched_on.append(day)
 
-    def share(self, device: Codes, cause: Codes, *, day: int) -> None:
+    def share(self, device: Codes, cause: Codes, day: Codes) -> None:
         self.device.append(device)
         self.device_cause.append(cause)
-        self.device_on.append(np.full(len(device), day))
+        self.device_on.append(day)
 
 
 def _joined(chunks: list[Codes]) -> Codes:
@@ -162,30 +163,55 @@ def replay_evidence(evidence: Evidence, *, timezone: str) -> History:
     )
     seen_on = days.number(evidence.first_available_at)
     links = evidence.person_links
-    a, b = evidence.a[links], evidence.b[links]
     linked_on = days.number(evidence.link_available_at[links])
-    # Evidence only ever adds up: a component that breaks no rule today broke none before.
-    is_broken = breaks_rule(components(len(evidence), a, b), evidence.nodes, evidence.never)
+    hub_on = np.full(len(evidence), _NEVER)
+    hub_on[evidence.hubs.node] = days.number(evidence.hubs.since)
+    # What came on the day on which its end became a hub, or later, never counted.
+    end = np.minimum(hub_on[evidence.a[links]], hub_on[evidence.b[links]])
+    counted = evidence.is_always[links] | (linked_on < end)
+    links, linked_on = links[counted], linked_on[counted]
+    a, b = evidence.a[links], evidence.b[links]
+    # But for hubs evidence only ever adds up: a component that breaks no rule today broke none before.
+    group = components(len(evidence), a, b)
+    is_broken = breaks_rule(group, evidence.nodes, evidence.never) | np.isin(group, group[evidence.hubs.node])
     log = _Log()
     log.take_label(*(np.flatnonzero(evidence.is_person),) * 2, seen_on[evidence.is_person])
     at = np.flatnonzero(~is_broken[a])
-    _replay_unlimited(evidence, log, links=links[at], a=a[at], b=b[at], linked_on=linked_on[at])
+    _replay_unlimited(evidence, log, links=links[at], a=a[at], b=b[at], group=group, linked_on=linked_on[at])
     at = np.flatnonzero(is_broken[a])
     forbidden_on = days.number(evidence.never_available_at)
     _replay_limited(
-        evidence, log, links=links[at], a=a[at], b=b[at], linked_on=linked_on[at], forbidden_on=forbidden_on
+        evidence,
+        log,
+        links=links[at],
+        a=a[at],
+        b=b[at],
+        linked_on=linked_on[at],
+        forbidden_on=forbidden_on,
+        hub_on=hub_on,
     )
     return _tell(evidence, log, days=days)
 
 
-def _by_day(linked_on: Codes) -> list[tuple[int, Codes]]:
-    """Positions of the links of each day, in order of days, each day's links strongest first."""
-    order = np.argsort(linked_on, kind="stable")
-    days, starts = np.unique(linked_on[order], return_index=True)
-    return list(zip(days.tolist(), np.split(order, starts[1:]), strict=True)) if len(days) else []
+def _rounds(group: Codes, day: Codes) -> list[Codes]:
+    """Positions of what happens on each group's first day, then on each group's second day, and so on.
+
+    Groups have nothing to do with each other, so a year of days is replayed in as many rounds as its busiest group
+    has days.
+    """
+    if not len(group):
+        return []
+    span = int(day.max()) + 1
+    distinct, place = np.unique(group * span + day, return_inverse=True)
+    known = distinct // span
+    number = (np.arange(len(known)) - np.searchsorted(known, known))[place]
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(number))[:-1])
 
 
-def _replay_unlimited(evidence: Evidence, log: _Log, *, links: Codes, a: Codes, b: Codes, linked_on: Codes) -> None:
+def _replay_unlimited(
+    evidence: Evidence, log: _Log, *, links: Codes, a: Codes, b: Codes, group: Codes, linked_on: Codes
+) -> None:
     """Replay components in which every link joins: a label is lost once, to a smaller one, and never returns."""
     parent = np.arange(len(evidence))
 
@@ -198,16 +224,17 @@ def _replay_unlimited(evidence: Evidence, log: _Log, *, links: Codes, a: Codes, 
 
     heir = np.arange(len(evidence))
     lost_on = np.full(len(evidence), _NEVER)
-    for day, at in _by_day(linked_on):
+    for at in _rounds(group[a], linked_on):
         left, right = find(a[at]), find(b[at])
         apart = left != right
-        left, right, by = left[apart], right[apart], links[at[apart]]
-        log.touch(np.concatenate((left, right)), np.concatenate((by, by)), day=day)
-        roots, ends = np.unique(np.concatenate((left, right)), return_inverse=True)
+        left, right, by, day = left[apart], right[apart], links[at[apart]], linked_on[at[apart]]
+        both, day = np.concatenate((left, right)), np.concatenate((day, day))
+        log.touch(both, np.concatenate((by, by)), day)
+        roots, first, ends = np.unique(both, return_index=True, return_inverse=True)
         label = roots[components(len(roots), ends[: len(left)], ends[len(left) :])]
         loses = label != roots
         heir[roots[loses]] = parent[roots[loses]] = label[loses]
-        lost_on[roots[loses]] = day
+        lost_on[roots[loses]] = day[first[loses]]
 
     node = np.unique(np.concatenate((a, b)))
     label = node
@@ -218,50 +245,70 @@ def _replay_unlimited(evidence: Evidence, log: _Log, *, links: Codes, a: Codes, 
 
 
 def _replay_limited(
-    evidence: Evidence, log: _Log, *, links: Codes, a: Codes, b: Codes, linked_on: Codes, forbidden_on: Codes
+    evidence: Evidence,
+    log: _Log,
+    *,
+    links: Codes,
+    a: Codes,
+    b: Codes,
+    linked_on: Codes,
+    forbidden_on: Codes,
+    hub_on: Codes,
 ) -> None:
-    """Replay components that break a rule by now: each day resolves anew those with new links or forbidden pairs."""
-    if not len(links):
-        return
-    members, ends = np.unique(np.concatenate((a, b)), return_inverse=True)
+    """Replay components that break a rule by now: each of their days with news resolves them anew."""
+    members, ends = np.unique(np.concatenate((a, b, evidence.hubs.node)), return_inverse=True)
     nodes = evidence.nodes.take(members)
-    a, b = ends[: len(a)], ends[len(a) :]
+    a, b, hubs = np.split(ends, [len(a), 2 * len(a)])
+    hub_class = np.full(len(members), NO_CLASS)
+    hub_class[hubs] = evidence.hubs.limited_class
+    hub_on = hub_on[members]
     is_always = evidence.is_always[links]
+    group = components(len(members), a, b)
     never, pairs = evidence.never.within(members)
+    together = np.flatnonzero(group[never.a] == group[never.b])
+    never, pairs = never.take(together), pairs[together]
     forbidden_on = forbidden_on[pairs]
     label = np.arange(len(members))
     shared_cause = np.full(len(members), NO_CAUSE)
-    group = components(len(members), a, b)
-    linked, forbidden = dict(_by_day(linked_on)), dict(_by_day(forbidden_on))
-    nothing = np.empty(0, dtype=np.int64)
-    for day in sorted({*linked, *forbidden}):
-        at, apart = linked.get(day, nothing), forbidden.get(day, nothing)
-        touched = np.zeros(len(members), dtype=np.bool_)
-        touched[group[a[at]]] = touched[group[never.a[apart]]] = True
-        active = np.flatnonzero(touched[group[a]] & (linked_on <= day))
-        by_link, by_pair = links[at], -1 - pairs[apart]
+
+    happens_to = np.concatenate((group[a], group[never.a], group[hubs]))
+    happens_on = np.concatenate((linked_on, forbidden_on, hub_on[hubs]))
+    today, last = np.full(len(members), -1), np.full(len(members), -1)  # by group
+    np.maximum.at(last, happens_to, happens_on)
+    rest = np.arange(len(links))
+    for at in _rounds(happens_to, happens_on):
+        news = at[at < len(links)]
+        apart = at[(at >= len(links)) & (at < len(links) + len(never))] - len(links)
+        found = at[at >= len(links) + len(never)] - len(links) - len(never)
+        today[happens_to[at]] = happens_on[at]
+        active = rest[linked_on[rest] <= today[group[a[rest]]]]
+        by_link, by_pair, by_hub = links[news], -1 - pairs[apart], -1 - len(evidence.never) - found
+        touched = np.concatenate((a[news], b[news], never.a[apart], never.b[apart], hubs[found]))
         log.touch(
-            members[label[np.concatenate((a[at], b[at], never.a[apart], never.b[apart]))]],
-            np.concatenate((by_link, by_link, by_pair, by_pair)),
-            day=day,
+            members[label[touched]],
+            np.concatenate((by_link, by_link, by_pair, by_pair, by_hub)),
+            today[group[touched]],
         )
-        part, inner = np.unique(np.concatenate((a[active], b[active])), return_inverse=True)
+        part, inner = np.unique(np.concatenate((a[active], b[active], hubs[found])), return_inverse=True)
+        day = today[group[part]]
         inside, positions = never.within(part)
-        now_forbidden = forbidden_on[positions] <= day
+        now_forbidden = forbidden_on[positions] <= today[group[never.a[positions]]]
         resolved = resolve_links(
             nodes.take(part),
             inner[: len(active)],
-            inner[len(active) :],
+            inner[len(active) : 2 * len(active)],
             is_always=is_always[active],
             never=inside.take(now_forbidden),
+            hub_class=np.where(hub_on[part] <= day, hub_class[part], NO_CLASS),
         )
         now = part[resolved.label]
         moved = now != label[part]
-        log.take_label(members[part[moved]], members[now[moved]], np.full(np.count_nonzero(moved), day))
+        log.take_label(members[part[moved]], members[now[moved]], day[moved])
         flipped = (resolved.shared_cause != NO_CAUSE) != (shared_cause[part] != NO_CAUSE)
         numbers = pairs[positions[now_forbidden]]
-        log.share(members[part[flipped]], renumbered(resolved.shared_cause[flipped], numbers, nodes), day=day)
+        log.share(members[part[flipped]], renumbered(resolved.shared_cause[flipped], numbers, nodes), day[flipped])
         label[part], shared_cause[part] = now, resolved.shared_cause
+        rest = rest[today[group[a[rest]]] < last[group[a[rest]]]]
 
 
 def _tell(evidence: Evidence, log: _Log, *, days: _Days) -> History:
@@ -410,6 +457,9 @@ def _person_changes(evidence: Evidence, log: _Log, moves: _Moves, *, component: 
     withdrawn = withdrawn[_joined(log.device_cause) != NO_CAUSE]
     by_link = _link_reasons(evidence, log, before * span + day, span=span)
     lost_device = is_new & np.isin(component[before] * span + day, withdrawn)
+    by_hub = _joined(log.touched_by) < -len(evidence.never)
+    of_hub = (_joined(log.touched) * span + _joined(log.touched_on))[by_hub]
+    lost_device &= ~np.isin(before * span + day, of_hub)
     return _Changes(
         day=day,
         before=before,
@@ -441,7 +491,9 @@ def _link_reasons(evidence: Evidence, log: _Log, keys: Codes, *, span: int) -> l
 
 
 def _reason_of(evidence: Evidence, by: int) -> str:
-    """Say what a link, or a pair that is never one person, tells."""
+    """Say what a link, a pair that is never one person, or a hub tells."""
+    if by < -len(evidence.never):
+        return evidence.hub_reason(-1 - by - len(evidence.never))
     if by < 0:
         return override_reason("never", evidence.never_reasons[-1 - by])
     if evidence.is_always[by]:

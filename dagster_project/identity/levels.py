@@ -81,12 +81,16 @@ create or replace temp macro behind_at(address) as
     rtrim(lower(nullif(split_part(trim(address), '@', -1), trim(address))), '.');
 create or replace temp macro domain_token(value) as
     'account_id:domain:' || keyed_hash('account_id|domain|' || value);
+create or replace temp macro in_zone(instant) as timezone(getvariable('zone'), timezone('UTC', instant));
+create or replace temp macro in_utc(wall_clock) as timezone('UTC', timezone(getvariable('zone'), wall_clock));
+-- Where clocks go back over midnight it strikes twice, an hour apart: the first counts, as everywhere.
+create or replace temp macro first_in_utc(wall_clock) as
+    in_utc(wall_clock) - case
+        when in_zone(in_utc(wall_clock) - interval 1 hour) = wall_clock then interval 1 hour else interval 0 hour
+    end;
 -- What counts as known from a local day on counts from its last microsecond.
 create or replace temp macro end_of_day_of(instant) as
-    timezone('UTC', timezone(
-        getvariable('zone'),
-        date_trunc('day', timezone(getvariable('zone'), timezone('UTC', instant))) + interval 1 day
-    )) - interval 1 microsecond;
+    first_in_utc(date_trunc('day', in_zone(instant)) + interval 1 day) - interval 1 microsecond;
 """
 
 # What a person says about analytics with any identifier; of two answers at one instant the refusal counts. A record is

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -147,15 +147,17 @@ class Thresholds:
     probable: float
 
     @classmethod
-    def of_project(cls, path: Path = DBT_DIR / "dbt_project.yml") -> Thresholds:
-        """Read the variable ``probabilistic`` of the dbt project.
+    def of_project(cls, path: Path = DBT_DIR / "dbt_project.yml") -> Thresholds | None:
+        """Read the variable ``probabilistic`` of the dbt project; None where it is off.
 
         Raises
         ------
         ThroughlineError
-            If it is not two probabilities in order.
+            If it is neither off nor two probabilities in order.
         """
         given: Any = (yaml.safe_load(path.read_text(encoding="utf-8")).get("vars") or {}).get("probabilistic")
+        if given is False:
+            return None
         try:
             found = cls(strong=float(given["strong"]), probable=float(given["probable"]))
         except (TypeError, KeyError, ValueError):
@@ -163,7 +165,7 @@ class Thresholds:
         if not 0.5 <= found.probable <= found.strong < 1:
             raise ThroughlineError(
                 f"The variable probabilistic in {path} is '{given}'; give it strong and probable as probabilities "
-                "from 0.5 to below 1, such as {strong: 0.99, probable: 0.9}."
+                "from 0.5 to below 1, such as {strong: 0.99, probable: 0.9}, or off."
             )
         return found
 
@@ -180,16 +182,58 @@ class Probabilistic:
         ``WEIGHT_SCHEMA``, what agreement and disagreement count for, in bits; no row without a model.
     sentence : str
         What was done, or why nothing was.
+    is_done : bool
+        False if the comparison broke off, so that the same profiles may give links another time.
     """
 
     links: pa.Table
     weights: pa.Table
     sentence: str
+    is_done: bool = True
 
 
-def nothing(sentence: str) -> Probabilistic:
+def nothing(sentence: str, *, is_done: bool = True) -> Probabilistic:
     """No links, and why."""
-    return Probabilistic(links=LINK_SCHEMA.empty_table(), weights=WEIGHT_SCHEMA.empty_table(), sentence=sentence)
+    return Probabilistic(
+        links=LINK_SCHEMA.empty_table(), weights=WEIGHT_SCHEMA.empty_table(), sentence=sentence, is_done=is_done
+    )
+
+
+def link_if_possible(
+    profiles: pa.Table, *, thresholds: Thresholds | None, connection: duckdb.DuckDBPyConnection
+) -> Probabilistic:
+    """Find links as `link` does; without thresholds, or if the comparison breaks off, none, and say why.
+
+    Links of an earlier night are no substitute: somebody may have withdrawn consent since.
+
+    Parameters
+    ----------
+    profiles, thresholds, connection
+        As for `link`.
+    """
+    if thresholds is None:
+        return nothing("Profiles are not compared: the variable probabilistic in dbt/dbt_project.yml is off.")
+    try:
+        return link(profiles, thresholds=thresholds, connection=connection)
+    except Exception as error:  # Splink raises what it likes. Its words may hold values of the vault: only the kind.
+        ran_out = any(isinstance(one, (duckdb.OutOfMemoryException, MemoryError)) for one in _causes(error))
+        return nothing(
+            (
+                f"Comparing {profiles.num_rows:,} profiles needs more memory than there is, so there are no links by "
+                "profile; give it more (THROUGHLINE_MEMORY_LIMIT), the next run tries again."
+                if ran_out
+                else f"Splink stopped with {type(error).__name__} while it compared {profiles.num_rows:,} profiles, so "
+                "there are no links by profile; the next run tries again."
+            ),
+            is_done=False,
+        )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def link(profiles: pa.Table, *, thresholds: Thresholds, connection: duckdb.DuckDBPyConnection) -> Probabilistic:
@@ -249,7 +293,7 @@ def link(profiles: pa.Table, *, thresholds: Thresholds, connection: duckdb.DuckD
     )
 
 
-def said_before(connection: duckdb.DuckDBPyConnection, *, profiles: str, thresholds: Thresholds) -> str | None:
+def said_before(connection: duckdb.DuckDBPyConnection, *, profiles: str, thresholds: Thresholds | None) -> str | None:
     """Return what was said when these very profiles were linked last; None if others were, or in another way.
 
     Parameters
@@ -258,7 +302,8 @@ def said_before(connection: duckdb.DuckDBPyConnection, *, profiles: str, thresho
         On the warehouse, for writing: its tables are made.
     profiles : str
         Their digest.
-    thresholds : Thresholds
+    thresholds : Thresholds or None
+        None where profiles are not to be compared.
     """
     connection.execute(_TABLES)
     found = connection.execute(
@@ -268,9 +313,12 @@ def said_before(connection: duckdb.DuckDBPyConnection, *, profiles: str, thresho
 
 
 def write_links(
-    connection: duckdb.DuckDBPyConnection, found: Probabilistic, *, profiles: str, thresholds: Thresholds
+    connection: duckdb.DuckDBPyConnection, found: Probabilistic, *, profiles: str, thresholds: Thresholds | None
 ) -> None:
-    """Replace ``identity.probabilistic_links`` and what the model weighs, all or nothing."""
+    """Replace ``identity.probabilistic_links`` and what the model weighs, all or nothing.
+
+    Of a comparison that broke off the profiles are not remembered, so that the next night tries again.
+    """
     connection.register("links_found", found.links)
     connection.register("weights_found", found.weights)
     connection.execute("begin")
@@ -279,9 +327,10 @@ def write_links(
             connection.execute(f"delete from {table}")
             connection.execute(f"insert into {table} by name select * from {rows}")
         connection.execute("delete from ops.linked_profiles")
-        connection.execute(
-            "insert into ops.linked_profiles values (?, ?, ?)", [_method(thresholds), profiles, found.sentence]
-        )
+        if found.is_done:
+            connection.execute(
+                "insert into ops.linked_profiles values (?, ?, ?)", [_method(thresholds), profiles, found.sentence]
+            )
         failpoint("identity.before_probabilistic_commit")
         connection.execute("commit")
     except BaseException:
@@ -292,8 +341,10 @@ def write_links(
         connection.unregister("weights_found")
 
 
-def _method(thresholds: Thresholds) -> str:
+def _method(thresholds: Thresholds | None) -> str:
     """What decides the links besides the profiles."""
+    if thresholds is None:
+        return f"{METHOD}|off"
     try:
         installed = version("splink")
     except PackageNotFoundError:

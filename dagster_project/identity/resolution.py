@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dagster_project.identity.evidence import DAY, LINK_COLUMNS, STRONG, Evidence, encode
-from dagster_project.identity.graph import FOREVER, Codes, Resolved, components, resolve_links
+from dagster_project.identity.graph import FOREVER, NO_CLASS, Codes, Resolved, components, resolve_links
 from dagster_project.identity.rules import IdentifierRules
 
 SHARED_DEVICE_REASON = "shared device"
@@ -32,11 +32,15 @@ class Resolution:
         One row per person: ``person_id, anchor, component_id, first_available_at, identifier_count``.
     refused_links : pyarrow.Table
         One row per link that may join persons and did not: ``LINK_COLUMNS, reason``.
+    hubs : pyarrow.Table
+        One row per identifier that was seen with too many to link anybody: ``identifier, seen_with, of_class,
+        since``.
     """
 
     identifiers: pa.Table
     persons: pa.Table
     refused_links: pa.Table
+    hubs: pa.Table
 
 
 def resolve(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> Resolution:
@@ -45,8 +49,8 @@ def resolve(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> 
     Links are taken strongest first: by kind (what somebody decided, what was seen, what is probable), the priority of
     their weaker identifier, confidence, first available, then the earlier known identifiers. A link is refused when
     the person it makes would exceed a limit, or hold two identifiers of which somebody decided that they are never
-    one person. Shared devices (see `graph.resolve_links`) lose all their links. A person's id is minted from its
-    anchor, the identifier that was available earliest, then the smallest token.
+    one person. Shared devices and hubs (see `graph.resolve_links`) lose all their links. A person's id is minted from
+    its anchor, the identifier that was available earliest, then the smallest token.
 
     Parameters
     ----------
@@ -62,12 +66,15 @@ def resolve(links: pa.Table, *, sightings: pa.Table, rules: IdentifierRules) -> 
 def resolve_evidence(evidence: Evidence) -> Resolution:
     """Resolve evidence that is already coded; see `resolve`."""
     taken = evidence.person_links
+    hub_class = np.full(len(evidence), NO_CLASS)
+    hub_class[evidence.hubs.node] = evidence.hubs.limited_class
     resolved = resolve_links(
         evidence.nodes,
         evidence.a[taken],
         evidence.b[taken],
         is_always=evidence.is_always[taken],
         never=evidence.never,
+        hub_class=hub_class,
     )
     joined = evidence.joins_components
     component = components(len(evidence), evidence.a[joined], evidence.b[joined])
@@ -100,7 +107,15 @@ def resolve_evidence(evidence: Evidence) -> Resolution:
             "identifier_count": pa.array(held[anchors], pa.int64()),
         }
     )
-    return Resolution(identifiers=identifiers, persons=persons, refused_links=_refused(evidence, resolved))
+    hubs = pa.table(
+        {
+            "identifier": evidence.tokens.take(evidence.hubs.node),
+            "seen_with": pa.array(evidence.hubs.seen_with),
+            "of_class": pa.array(evidence.limited_class_names, pa.string()).take(evidence.hubs.limited_class),
+            "since": pa.array(evidence.hubs.since, pa.timestamp("us")),
+        }
+    )
+    return Resolution(identifiers=identifiers, persons=persons, refused_links=_refused(evidence, resolved), hubs=hubs)
 
 
 def limit_reason(evidence: Evidence, cause: int) -> str:
@@ -148,9 +163,18 @@ def _tiers(evidence: Evidence, resolved: Resolved) -> Codes:
 def _refused(evidence: Evidence, resolved: Resolved) -> pa.Table:
     """List the links that did not join, with their reasons."""
     taken = evidence.person_links
-    of_shared = resolved.is_shared[evidence.a[taken]] | resolved.is_shared[evidence.b[taken]]
+    a, b = evidence.a[taken], evidence.b[taken]
+    of_shared = resolved.is_shared[a] | resolved.is_shared[b]
     of_shared[resolved.refused] = False
+    hub = np.full(len(evidence), len(evidence.hubs))
+    hub[evidence.hubs.node] = np.arange(len(evidence.hubs))
+    hub_of = np.minimum(hub[a], hub[b])
+    of_hub = (hub_of < len(evidence.hubs)) & ~of_shared & (resolved.label[a] != resolved.label[b])
+    of_hub[resolved.refused] = False
     reasons = [limit_reason(evidence, cause) for cause in resolved.refused_cause.tolist()]
     reasons += [SHARED_DEVICE_REASON] * int(np.count_nonzero(of_shared))
-    links = evidence.links.select(list(LINK_COLUMNS)).take(np.concatenate((taken[resolved.refused], taken[of_shared])))
+    hub_reasons = [evidence.hub_reason(number) for number in range(len(evidence.hubs))]
+    reasons += [hub_reasons[number] for number in hub_of[of_hub].tolist()]
+    refused = np.concatenate((taken[resolved.refused], taken[of_shared], taken[of_hub]))
+    links = evidence.links.select(list(LINK_COLUMNS)).take(refused)
     return links.append_column("reason", pa.array(reasons, pa.string()))

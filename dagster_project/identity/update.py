@@ -15,7 +15,7 @@ from dagster_project.identity.resolution import Resolution, resolve_evidence
 from dagster_project.identity.rules import SEED_COLUMNS, IdentifierRules
 from dagster_project.settings import end_of_day
 
-_METHOD = "3"
+_METHOD = "4"
 """Raise it when the same evidence gives other persons than before: everything is resolved again."""
 
 _OVERRIDES_SCHEMA = pa.schema(
@@ -45,6 +45,7 @@ create table if not exists identity.refused_links (
     identifier_a varchar, identifier_b varchar, link_kind varchar, confidence double,
     first_available_at timestamp, reason varchar
 );
+create table if not exists identity.hubs (identifier varchar, seen_with bigint, of_class varchar, since timestamp);
 create table if not exists identity.identifier_history (
     identifier varchar, person_id varchar, valid_from timestamp, valid_to timestamp, known_from timestamp,
     known_to timestamp
@@ -65,13 +66,10 @@ create table if not exists ops.affected_components (component_id varchar);
 
 # What counts by now. What somebody decided, and what is probable, counts once both identifiers were seen.
 _EVIDENCE = """
-set variable person_types = (
-    select list(identifier_type) from staging.identifier_rules where is_person_identifier
-);
 create or replace temp view sightings as
 select
-    identifier, first_available_at, coalesce(first_occurred_at, first_available_at) as first_occurred_at,
-    hash(identifier, first_available_at, coalesce(first_occurred_at, first_available_at)) as fingerprint
+    rowid as place, identifier, first_available_at,
+    coalesce(first_occurred_at, first_available_at) as first_occurred_at
 from identity.identifier_sightings
 where first_available_at <= getvariable('as_of');
 create or replace temp table decided_or_probable as {decided_or_probable};
@@ -84,48 +82,58 @@ create or replace temp view given_links as
 select
     *, hash(identifier_a, identifier_b, link_kind, confidence, first_available_at, source, note) as fingerprint
 from (
-    select identifier_a, identifier_b, link_kind, confidence, first_available_at, source, null as note
+    select rowid as place, identifier_a, identifier_b, link_kind, confidence, first_available_at, source, null as note
     from identity.links
     where first_available_at <= getvariable('as_of')
     union all
-    select identifier_a, identifier_b, link_kind, confidence, first_available_at, source, note
+    select -1 - rowid, identifier_a, identifier_b, link_kind, confidence, first_available_at, source, note
     from decided_or_probable
     where
         first_available_at <= getvariable('as_of')
         and identifier_a in (from named)
         and identifier_b in (from named)
 );
+-- Text is hashed once a night, into narrow rows that cost little to add up and to compare.
+create or replace temp table fingerprints as select place, fingerprint from given_links;
+create or replace temp table sighting_fingerprints as
+select place, hash(identifier, first_available_at, first_occurred_at) as fingerprint from sightings;
+create or replace temp table sighting_fingerprints_before as
+select rowid as place, hash(identifier, first_available_at, first_occurred_at) as fingerprint from identity.identifiers;
 -- Sums tell most nights apart from a quiet one; only where they differ the rows are compared, by a number of each.
 create or replace temp table sums as
 select
-    (select coalesce(sum(fingerprint), 0) from given_links) as of_links,
+    (select coalesce(sum(fingerprint), 0) from fingerprints) as of_links,
     (select coalesce(sum(fingerprint), 0) from identity.resolved_links) as of_links_before,
-    (select coalesce(sum(fingerprint), 0) from sightings) as of_sightings,
-    (select coalesce(sum(hash(identifier, first_available_at, first_occurred_at)), 0) from identity.identifiers)
-        as of_sightings_before;
+    (select coalesce(sum(fingerprint), 0) from sighting_fingerprints) as of_sightings,
+    (select coalesce(sum(fingerprint), 0) from sighting_fingerprints_before) as of_sightings_before;
 create or replace temp table new_links (identifier_a varchar, identifier_b varchar, fingerprint ubigint);
 create or replace temp table gone_links (identifier_a varchar, identifier_b varchar);
+create or replace temp table new_sightings (place bigint, fingerprint ubigint);
 create or replace temp table changed_sightings (identifier varchar);
 """
 
 _NEW_LINKS = """
 insert into new_links
-select identifier_a, identifier_b, fingerprint from given_links anti join identity.resolved_links using (fingerprint)
+select identifier_a, identifier_b, fingerprint from given_links
+where place in (select place from fingerprints anti join identity.resolved_links using (fingerprint))
 """
 
 _GONE_LINKS = """
 insert into gone_links
-select identifier_a, identifier_b from identity.resolved_links anti join given_links using (fingerprint)
+select identifier_a, identifier_b from identity.resolved_links anti join fingerprints using (fingerprint)
 """
 
-_CHANGED_SIGHTINGS = """
-create or replace temp table known_sightings as
-select identifier, hash(identifier, first_available_at, first_occurred_at) as fingerprint from identity.identifiers;
+_NEW_SIGHTINGS = """
+insert into new_sightings from sighting_fingerprints anti join sighting_fingerprints_before using (fingerprint);
+insert into changed_sightings select identifier from sightings where place in (select place from new_sightings);
+"""
+
+_GONE_SIGHTINGS = """
 insert into changed_sightings
-select identifier from sightings anti join known_sightings using (fingerprint)
-union
-select identifier from known_sightings anti join sightings using (fingerprint);
-drop table known_sightings;
+select identifier from identity.identifiers
+where
+    rowid in (select place from sighting_fingerprints_before anti join sighting_fingerprints using (fingerprint))
+    and identifier not in (from changed_sightings)
 """
 
 _PROBABILISTIC = """
@@ -141,11 +149,23 @@ union select identifier_a from gone_links union select identifier_b from gone_li
 union from changed_sightings;
 create or replace temp table components_before as
 select distinct component_id from identity.identifiers where identifier in (from changed_identifiers);
+-- Found by one column first: the others are then read for few rows.
+create or replace temp table places_before as
+select rowid as place from identity.identifiers where component_id in (from components_before);
 create or replace temp table identifiers_before as
-select rowid as place, identifier, person_id, component_id, is_shared_device, link_tier from identity.identifiers
-where component_id in (from components_before);
+select
+    rowid as place, identifier, person_id, component_id, is_shared_device, link_tier, first_available_at,
+    first_occurred_at
+from identity.identifiers
+where rowid in (from places_before);
 create or replace temp table touched as
 select identifier from changed_identifiers union select identifier from identifiers_before;
+create or replace temp view touched_sightings as
+select identifier, first_available_at, first_occurred_at from identifiers_before
+where identifier not in (from changed_sightings)
+union all
+select identifier, first_available_at, first_occurred_at from sightings
+where place in (select place from new_sightings);
 """
 
 _ALL_TOUCHED = """
@@ -154,12 +174,15 @@ create or replace temp table identifiers_before as
 select rowid as place, identifier, person_id, component_id, is_shared_device, link_tier from identity.identifiers;
 create or replace temp table touched as
 select identifier from sightings union select identifier from identifiers_before;
+create or replace temp view touched_sightings as
+select identifier, first_available_at, first_occurred_at from sightings;
 """
 
 # One row per pair and kind, whatever the number of sources that saw it. Links of identifiers that never identify
 # (accounts) connect nothing; left in, they would reach out of the components that are resolved again.
 _TOUCHED_EVIDENCE = """
-create or replace temp table touched_links as select * from given_links where identifier_a in (from touched);
+create or replace temp table touched_links as
+select * exclude (place) from given_links where identifier_a in (from touched);
 create or replace temp view touched_evidence as
 select
     identifier_a, identifier_b, link_kind, max(confidence) as confidence,
@@ -167,8 +190,7 @@ select
 from touched_links
 where
     link_kind = 'order'
-    or list_contains(getvariable('person_types'), split_part(identifier_a, ':', 1))
-    and list_contains(getvariable('person_types'), split_part(identifier_b, ':', 1))
+    or not starts_with(identifier_a, 'account_id:') and not starts_with(identifier_b, 'account_id:')
 group by identifier_a, identifier_b, link_kind
 """
 
@@ -179,6 +201,7 @@ select distinct person_id from identifiers_before where person_id is not null;
 delete from identity.identifiers where rowid in (select place from identifiers_before);
 delete from identity.persons where person_id in (select person_id from persons_before);
 delete from identity.refused_links where identifier_a in (from touched);
+delete from identity.hubs where identifier in (from touched);
 delete from identity.identifier_history where identifier in (from touched);
 delete from identity.changes where component_id in (select component_id from components_before);
 delete from identity.resolved_links where identifier_a in (from touched);
@@ -186,6 +209,7 @@ delete from identity.resolved_links where identifier_a in (from touched);
 insert into identity.identifiers by name select * from identifiers_after;
 insert into identity.persons by name select * from persons_after;
 insert into identity.refused_links by name select * from refused_after;
+insert into identity.hubs by name select * from hubs_after;
 insert into identity.identifier_history by name select * from history_after;
 insert into identity.changes by name select * from changes_after;
 insert into identity.resolved_links by name
@@ -210,17 +234,22 @@ except
 select component_id from ops.affected_components;
 """
 
-_TEMPORARY_VIEWS = ("touched_evidence", "given_links", "sightings")
+_TEMPORARY_VIEWS = ("touched_evidence", "touched_sightings", "given_links", "sightings")
 _TEMPORARY = (
     "overrides",
     "decided_or_probable",
     "named",
+    "fingerprints",
+    "sighting_fingerprints",
+    "sighting_fingerprints_before",
+    "new_sightings",
     "sums",
     "new_links",
     "gone_links",
     "changed_sightings",
     "changed_identifiers",
     "components_before",
+    "places_before",
     "identifiers_before",
     "touched",
     "touched_links",
@@ -251,7 +280,8 @@ class IdentityReport:
     largest_person : int
         Identifiers of the person with the most.
     told : list of str
-        What somebody should look at, a sentence each: overrides that wait or contradict, types without a rule.
+        What somebody should look at, a sentence each: overrides that wait or contradict, types without a rule,
+        identifiers that were seen with too many to link anybody.
     """
 
     is_full: bool
@@ -274,7 +304,7 @@ def update_identity(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, t
 
     Reads ``identity.links``, ``identity.identifier_sightings``, ``staging.identifier_rules``,
     ``staging.identity_overrides`` and, if it is there, ``identity.probabilistic_links``; writes
-    ``identity.identifiers, persons, refused_links, changes, identifier_history`` and adds to
+    ``identity.identifiers, persons, refused_links, hubs, changes, identifier_history`` and adds to
     ``ops.affected_components``. The result equals a full rebuild; without news nothing is written.
 
     Parameters
@@ -301,7 +331,7 @@ def update_identity(connection: duckdb.DuckDBPyConnection, *, as_of: datetime, t
         connection.execute(_TOUCHED_EVIDENCE)
         evidence = encode(
             _arrow(connection, "select * from touched_evidence"),
-            sightings=_arrow(connection, "select * from sightings where identifier in (from touched)"),
+            sightings=_arrow(connection, "from touched_sightings"),
             rules=rules,
         )
         failpoint("identity.before_write")
@@ -368,11 +398,14 @@ def _gather_evidence(connection: duckdb.DuckDBPyConnection, *, timezone: str) ->
         if links - new != links_before:
             connection.execute(_GONE_LINKS)
     if sightings != sightings_before:
-        connection.execute(_CHANGED_SIGHTINGS)
+        connection.execute(_NEW_SIGHTINGS)
+        ((new,),) = connection.execute("select coalesce(sum(fingerprint), 0) from new_sightings").fetchall()
+        if sightings - new != sightings_before:
+            connection.execute(_GONE_SIGHTINGS)
 
 
 def _told(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    """Say what of the rules and the overrides had no effect, and why."""
+    """Say what of the rules, the overrides and the evidence had no effect, and why."""
     unruled = _column(
         connection,
         "select distinct identifier_type from identity.identifiers "
@@ -395,6 +428,11 @@ def _told(connection: duckdb.DuckDBPyConnection) -> list[str]:
         "select identifier_a || ' and ' || identifier_b from identity.refused_links "
         f"where link_kind = '{ALWAYS_KIND}' order by all",
     )
+    hubs = _column(
+        connection,
+        "select format('{} (with {:,} {})', identifier, seen_with, of_class) from identity.hubs "
+        "order by seen_with desc, identifier",
+    )
     return [
         f"{sentence} {_listed(values)}."
         for values, sentence in (
@@ -406,6 +444,11 @@ def _told(connection: duckdb.DuckDBPyConnection) -> list[str]:
             (waiting, "Overrides wait for identifiers that nobody has seen yet:"),
             (void, "Overrides have no effect on one identifier alone, or on one that never identifies a person:"),
             (refused, "Overrides contradict each other, and never wins over always for"),
+            (
+                hubs,
+                "These were seen with too many to be one person's and link nobody; if a value is a placeholder, add it "
+                "to blocked_pattern in dbt/seeds/identifier_rules.csv, so that it is junk in what lands from then on:",
+            ),
         )
         if values
     ]
@@ -423,6 +466,7 @@ def _write(connection: duckdb.DuckDBPyConnection, resolution: Resolution, histor
         "identifiers_after": resolution.identifiers,
         "persons_after": resolution.persons,
         "refused_after": resolution.refused_links,
+        "hubs_after": resolution.hubs,
         "history_after": history.identifier_history,
         "changes_after": history.changes,
     }

@@ -16,6 +16,7 @@ import pyarrow as pa
 from dagster_project.failpoints import failpoint
 from dagster_project.landing import ledger, tokens
 from dagster_project.landing.contracts import TableContract
+from dagster_project.landing.landing import clear_orphans
 from dagster_project.landing.parsing import literal, quoted
 from dagster_project.landing.replay import forget_settled, suppressed_in_quarantine
 
@@ -122,6 +123,9 @@ def purge(
     found = count_theirs(connection, contracts)
     found.quarantined = _purge_quarantine(connection, contracts, values=values)
     failpoint("erasure.quarantine_cleared")
+    # No raw row tells whose they are, and no file may come any more that landing would put over them.
+    for contract in contracts:
+        clear_orphans(connection, contract)
     found.texts = _purge_vault(connection, contracts)
     failpoint("erasure.vault_cleared")
     _purge_warehouse(connection, contracts)

@@ -30,3 +30,25 @@
     {% endif %}
     {{ "true" if reserved else "false" }}
 {% endmacro %}
+
+
+{#
+    Keeps what is no token out of a seed of identifiers: somebody may have written a readable one, and readable values
+    stand in the vault alone. It runs in the transaction that loads the seed.
+#}
+{% macro tokens_alone(relation, columns) %}
+    {% set kept = [] %}
+    {% for column in columns %}
+        {% do kept.append(
+            column
+            ~ " = case when "
+            ~ column
+            ~ " is null or "
+            ~ is_token(column)
+            ~ " then "
+            ~ column
+            ~ " else 'a value that is no token (throughline whois shows it)' end"
+        ) %}
+    {% endfor %}
+    {{ "update " ~ relation ~ " set " ~ kept | join(", ") }}
+{% endmacro %}

@@ -24,6 +24,7 @@ from tests.identity.families import LIMITS, rules, warehouse
 
 DAYS = 365
 LINKS_PER_PERSON = 4
+HUBS = LIMITS | {"email": LIMITS["email"]._replace(links=100)}
 SHARED_RATE = 0.01
 FLOOR = "floor: connected components"
 
@@ -68,6 +69,33 @@ def people(count: int, *, seed: int = 1) -> tuple[pa.Table, pa.Table]:
         seen.group_by("identifier").aggregate([("at", "min")]).rename_columns(["identifier", "first_available_at"])
     )
     return links, sightings.append_column("first_occurred_at", sightings["first_available_at"])
+
+
+def junk(rows: int, *, seed: int = 1) -> tuple[pa.Table, pa.Table]:
+    """Links and sightings of customers of a user id and a device each, all of whom gave one and the same e-mail."""
+    draw = np.random.default_rng(seed)
+    users, devices = (pa.array([f"{kind}:{n:032x}" for n in range(rows)]) for kind in ("user_id:app", "device_id:web"))
+    email = pa.repeat("email:junk", rows)
+    at = draw.integers(0, DAYS * 86_400, size=rows) * 1_000_000 + 1_735_689_600_000_000
+    links = pa.table(
+        {
+            "identifier_a": pa.concat_arrays([devices, devices, email]),
+            "identifier_b": pa.concat_arrays([users, email, users]),
+            "link_kind": pa.repeat("deterministic", 3 * rows),
+            "confidence": pa.repeat(1.0, 3 * rows),
+            "first_available_at": pa.array(np.tile(at, 3), pa.timestamp("us")),
+            "note": pa.nulls(3 * rows, pa.string()),
+        }
+    )
+    seen = pa.array(np.append(np.tile(at, 2), at.min()), pa.timestamp("us"))
+    sightings = pa.table(
+        {
+            "identifier": pa.concat_arrays([users, devices, email[:1]]),
+            "first_available_at": seen,
+            "first_occurred_at": seen,
+        }
+    )
+    return links, sightings
 
 
 def coded(links: int, *, seed: int = 1) -> tuple[Nodes, Codes, Codes]:
@@ -118,13 +146,35 @@ def _bench_coded(links: int) -> list[tuple[str, int, float, float]]:
     return rows
 
 
+def _bench_junk(rows: int) -> tuple[int, float, float]:
+    """Links, seconds and megabytes of a first night in which a junk e-mail was not blocked."""
+    links, sightings = junk(rows)
+    with warehouse(HUBS) as connection:
+        connection.register("given_links", links)
+        connection.register("given_sightings", sightings)
+        connection.execute(
+            "create or replace table identity.links as select * exclude (note), 'web' as source from given_links; "
+            "create or replace table identity.identifier_sightings as from given_sightings"
+        )
+        connection.unregister("given_links")
+        connection.unregister("given_sightings")
+        size = len(links)
+        del links, sightings
+        seconds, report = _timed(lambda: update_identity(connection, as_of=datetime(2026, 1, 1), timezone="UTC"))
+    if report.persons != rows + 1:
+        raise AssertionError(f"{report.persons:,} persons of {rows:,} customers and an e-mail")
+    return size, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
 
 
-def bench(people_count: int = 250_000, *, coded_links: int = 10_000_000) -> list[dict[str, Any]]:
+def bench(
+    people_count: int = 250_000, *, coded_links: int = 10_000_000, junk_rows: int = 1_000_000
+) -> list[dict[str, Any]]:
     """Time the steps of identity over about four links a person.
 
     Returns
@@ -151,6 +201,9 @@ def bench(people_count: int = 250_000, *, coded_links: int = 10_000_000) -> list
         measured = apart.submit(_bench_coded, coded_links).result()
     for candidate, size, seconds, peak in measured:
         note(candidate, seconds, size=size, floor=measured[0][2], peak=peak)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+        size, seconds, peak = apart.submit(_bench_junk, junk_rows).result()
+    note("tables, first night, one junk e-mail on every row", seconds, size=size, floor=seconds, peak=peak)
 
     links, sightings = people(people_count)
     coding, evidence = _timed(lambda: encode(links, sightings=sightings, rules=rules()))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -27,10 +25,11 @@ from dagster_project.landing.contracts import TableContract, load_contracts
 from dagster_project.night import hold_warehouse, last_completed, warehouse_holder
 from dagster_project.publishing.alerts import latest_alerts
 from dagster_project.publishing.versions import current_version
-from dagster_project.running import failure_sentence
-from dagster_project.settings import PROJECT_ROOT, Settings
+from dagster_project.running import failure_sentence, run_job
+from dagster_project.settings import Settings, load_settings
 from dagster_project.transform import MANIFEST
 from dagster_project.warehouse import open_warehouse
+from tests.children import Child
 from tests.conftest import environment_of
 
 TRACK = (
@@ -187,32 +186,21 @@ def test_a_run_of_some_assets_publishes_but_moves_no_watermark(here: Settings) -
         assert last_completed(connection) is None
 
 
-LAND = """
-import sys
-from dagster_project.running import run_job
-from dagster_project.settings import load_settings
-report = run_job(load_settings(), job="land_only", tell=lambda line: print(line, flush=True))
-print(report.reason, file=sys.stderr)
-sys.exit(0 if report.is_success else 1)
-"""
+def land() -> int:
+    """Run the job `land_only` and tell why it failed."""
+    report = run_job(load_settings(), job="land_only", tell=lambda line: print(line, flush=True))
+    print(report.reason, file=sys.stderr)
+    return 0 if report.is_success else 1
 
 
 @contextmanager
-def landing_process(settings: Settings, **env: str) -> Iterator[subprocess.Popen[str]]:
+def landing_process(settings: Settings, **env: str) -> Iterator[Child]:
     """The job `land_only` in a process of its own, never left behind."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", LAND],
-        env=os.environ | environment_of(settings) | env,
-        cwd=PROJECT_ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = Child(land, env=environment_of(settings) | env)
     try:
         yield process
     finally:
         process.kill()
-        process.wait()
 
 
 def run_statuses(settings: Settings) -> list[str]:
@@ -245,6 +233,19 @@ def test_a_run_that_lives_is_not_marked_as_killed(data: Settings) -> None:
             assert mark_dead_runs(instance, data) == []
     with open_instance(data) as instance:
         assert len(mark_dead_runs(instance, data)) == 1, "and once it is killed, it is"
+
+
+def _open_at(settings: Settings, start: float) -> int:
+    time.sleep(max(0.0, start - time.time()))
+    with open_instance(settings) as instance:
+        return instance.get_runs_count()
+
+
+def test_an_empty_data_folder_may_be_opened_by_several_at_once(data: Settings) -> None:
+    start = time.time() + 2
+    children = [Child(_open_at, data, start) for _ in range(4)]
+    told = [child.communicate(timeout=120)[1] for child in children]
+    assert [child.returncode for child in children] == [0] * 4, told
 
 
 def test_two_runs_at_once_wait_for_each_other(data: Settings) -> None:

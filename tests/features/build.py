@@ -1,18 +1,15 @@
-"""Land exports and build all that features are made from, and nothing after it: half the time of a night.
-
-``python -m tests.features.build FOLDER [FOLDER …]`` does so, in one process, for each folder's ``inbox`` and ``data``.
-"""
+"""Land exports and build all that features are made from, and nothing after it: half the time of a night."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 PLACES = {"raw", "staging", "identity", "timeline", "features", "ops"}
 
 
-def _main(folders: list[Path]) -> int:
+def build_features(folders: list[Path]) -> int:
+    """Do so in this process for each folder's ``inbox`` and ``data``."""
     import dagster as dg
 
     from dagster_project.definitions import defs
@@ -31,7 +28,3 @@ def _main(folders: list[Path]) -> int:
             print([event.message for event in result.all_events if event.is_failure])
             return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main([Path(folder) for folder in sys.argv[1:]]))

@@ -10,18 +10,17 @@ import ast
 import csv
 import hashlib
 import hmac
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 import pytest
 
-from dagster_project.settings import DBT_DIR, PROJECT_ROOT
+from dagster_project.settings import DBT_DIR
 from tests import story
+from tests.children import run_in_child
+from tests.features.build import build_features
 from tests.story import Story, Told, at
 
 KEYS = ("snapshot_date", "person_id", "identifier", "component_id")
@@ -144,14 +143,11 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
         (folder / "data" / "key").write_bytes(bytes(range(32)))
         (folder / "data" / "key").chmod(0o600)
         folders.append(folder)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.features.build", *folders],
-        env=os.environ | {"THROUGHLINE_TIMEZONE": story.TIMEZONE, "THROUGHLINE_AS_OF": story.AS_OF},
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        text=True,
+    done = run_in_child(
+        build_features,
+        folders,
+        env={"THROUGHLINE_TIMEZONE": story.TIMEZONE, "THROUGHLINE_AS_OF": story.AS_OF},
         timeout=900,
-        check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     plain, planted = (World(folder / "data") for folder in folders)

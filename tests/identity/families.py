@@ -7,6 +7,7 @@ identifiers that stood on one row.
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from itertools import combinations
@@ -39,6 +40,7 @@ class Limit(NamedTuple):
     limit: int | None = None
     is_person: bool = True
     window_days: int | None = None
+    links: int | None = None
 
 
 LIMITS = {
@@ -81,6 +83,7 @@ def rules(limits: Limits = LIMITS) -> IdentifierRules:
                 limit_per_person=limit.limit,
                 is_person_identifier=limit.is_person,
                 limit_window_days=limit.window_days,
+                link_limit=limit.links,
             )
             for name, limit in limits.items()
         }
@@ -146,6 +149,12 @@ def first_seen(observed: Iterable[tuple[datetime, list[str]]]) -> dict[str, date
 
 # The same with limits that count only what came within a few days.
 WINDOWS = LIMITS | {"crm_id": Limit(2, 1, window_days=6), "email": Limit(5, 1, window_days=3), "phone": Limit(6, 1)}
+# And with few links of an e-mail, a record or a device until it says nothing any more.
+HUBS = WINDOWS | {
+    "email": WINDOWS["email"]._replace(links=1),
+    "crm_id": WINDOWS["crm_id"]._replace(links=1),
+    "device_id": WINDOWS["device_id"]._replace(links=1),
+}
 
 
 def random_family(seed: int, *, people: int = 12, observations: int = 30) -> list[tuple[datetime, list[str]]]:
@@ -249,10 +258,10 @@ def warehouse(limits: Limits = LIMITS, *, decisions: Iterable[Override] = ()) ->
     connection.execute("create schema identity; create schema staging")
     connection.execute(
         "create table staging.identifier_rules (identifier_type varchar, priority int, limit_per_person int, "
-        "is_person_identifier boolean, limit_window_days int)"
+        "is_person_identifier boolean, limit_window_days int, link_limit int)"
     )
     connection.executemany(
-        "insert into staging.identifier_rules values (?, ?, ?, ?, ?)",
+        "insert into staging.identifier_rules values (?, ?, ?, ?, ?, ?)",
         [[name, *limit] for name, limit in limits.items()],
     )
     decide(connection, decisions)
@@ -330,6 +339,19 @@ def reference(links: Iterable[Link], first: Mapping[str, datetime], limits: Limi
         key=strength,
     )
 
+    seen_with: dict[str, Counter[str]] = {name: Counter() for name in people}
+    for link in given:
+        if link.kind == "deterministic" and {link.a, link.b} <= people:
+            for one, other in (link[:2], link[1::-1]):
+                seen_with[one][_class(other)] += limits[_type(other)].limit is not None
+    hubs = {
+        name
+        for name in people
+        if limits[_type(name)].links is not None
+        and max(seen_with[name].values(), default=0) > limits[_type(name)].links
+    }
+    links = [link for link in links if link.kind == "manual" or not hubs & {link.a, link.b}]
+
     def are_foes(one: frozenset[str], other: frozenset[str]) -> bool:
         return any(foe in other for name in one if name in foes for foe in foes[name])
 
@@ -375,6 +397,7 @@ def reference(links: Iterable[Link], first: Mapping[str, datetime], limits: Limi
         neighbours[link.a].add(link.b)
         neighbours[link.b].add(link.a)
     shared = {device for device in devices - pinned if is_over(frozenset({device} | neighbours[device]))}
+    shared |= hubs & devices - pinned
 
     around = connected(links, people)
     crowded = {

@@ -10,6 +10,7 @@ from dagster_project.identity.history import History, replay
 from dagster_project.identity.resolution import resolve
 from dagster_project.settings import end_of_day
 from tests.identity.families import (
+    HUBS,
     LIMITS,
     WINDOWS,
     Limit,
@@ -83,17 +84,18 @@ def test_replay_equals_the_reference_on_every_day(seed):
         assert known_at(history, evening) == minted
 
 
+@pytest.mark.parametrize("limits", [WINDOWS, HUBS], ids=["windows", "hubs"])
 @pytest.mark.parametrize("seed", range(12))
-def test_replay_of_windows_and_overrides_equals_the_reference_on_every_day(seed):
+def test_replay_of_windows_overrides_and_hubs_equals_the_reference_on_every_day(seed, limits):
     links, first = all_kinds(seed, observations=15 + 3 * seed)
-    history = replay(links_table(links), sightings=sightings_table(first), rules=rules(WINDOWS), timezone="UTC")
+    history = replay(links_table(links), sightings=sightings_table(first), rules=rules(limits), timezone="UTC")
     for day in range(1, 16):
         evening = noon(day) + timedelta(hours=12) - timedelta(microseconds=1)
         seen = {name: at for name, at in first.items() if at <= evening}
         so_far = [link for link in links if link.available_at <= evening and {link.a, link.b} <= set(seen)]
         minted = {
             name: person_id_of(min(group, key=lambda member: (seen[member], member)))
-            for name, group in reference(so_far, seen, WINDOWS).person.items()
+            for name, group in reference(so_far, seen, limits).person.items()
         }
         assert known_at(history, evening) == minted
 
@@ -162,6 +164,27 @@ def test_stronger_evidence_moves_an_identifier():
     history = replayed(rows((1, "u1 p1"), (1, "u2 e2"), (2, "p1 e1"), (3, "e1 u2")))
     # e1-u2 (priority 5) is taken before p1-u1 and e1-p1 (priority 6, the earlier first): p1 stays with u1.
     assert changes(history) == [(3, "move", "p1", "e2", "e1", "email seen with user_id:app")]
+
+
+def test_hub_splits_off_on_the_day_on_which_it_was_seen_with_one_too_many():
+    limits = LIMITS | {"email": Limit(5, 2, links=2)}
+    history = replayed(rows((1, "u1 e1 d1"), (2, "u2 e1"), (2, "c2 e1"), (4, "u3 e1"), (5, "u4 e1 d4")), limits=limits)
+    hub = "email seen with more than 2 user_id:app"
+    # c2 was the person's of d1, u1 and e1 until e1 was seen with a third user.
+    assert changes(history) == [(4, "split", "d1", "c2", "c2", hub), (4, "split", "d1", "e1", "e1", hub)]
+    known = known_at(history, noon(4)), known_at(history, noon(5))
+    assert [[day[token(name)] for name in ("e1", "c2", "u1")] for day in known] == [
+        [person_id_of(token("d1"))] * 3,
+        [person_id_of(token(name)) for name in ("e1", "c2", "d1")],
+    ]
+    assert known_at(history, noon(6))[token("u4")] == person_id_of(token("d4"))
+
+
+def test_hub_that_is_the_anchor_leaves_its_person_to_the_next():
+    limits = LIMITS | {"email": Limit(5, 2, links=2)}
+    history = replayed(rows((1, "e1"), (2, "u1 e1 d1"), (3, "u2 e1"), (4, "u3 e1")), limits=limits)
+    hub = "email seen with more than 2 user_id:app"
+    assert changes(history) == [(4, "split", "e1", "d1", "d1 u1", hub)]
 
 
 def test_evidence_counts_from_the_end_of_its_local_day():

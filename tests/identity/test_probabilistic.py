@@ -282,6 +282,54 @@ def test_without_splink_one_sentence_says_so(monkeypatch: pytest.MonkeyPatch) ->
     assert "Splink is not installed" in found.sentence
 
 
+def wrapped(cause: Exception) -> Exception:
+    """As Splink hands on what the engine raised."""
+    error = ValueError("Error executing the following sql")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (duckdb.OutOfMemoryException("could not allocate for Xanthippe"), "more memory than there is"),
+        (MemoryError(), "more memory than there is"),
+        (duckdb.ConversionException("could not convert Xanthippe"), "stopped with ConversionException"),
+        (KeyError("Xanthippe"), "stopped with KeyError"),
+        (wrapped(duckdb.OutOfMemoryException("Xanthippe")), "more memory than there is"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_a_comparison_that_breaks_off_is_one_sentence_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(probabilistic, "_trained", broken)
+    with duckdb.connect() as connection, duckdb.connect() as warehouse:
+        found = probabilistic.link_if_possible(
+            pa.Table.from_pylist(town(), schema=PROFILE_SCHEMA), thresholds=THRESHOLDS, connection=connection
+        )
+        assert probabilistic.said_before(warehouse, profiles="one", thresholds=THRESHOLDS) is None
+        probabilistic.write_links(warehouse, found, profiles="one", thresholds=THRESHOLDS)
+        assert warehouse.execute("from identity.probabilistic_links").fetchall() == []
+        assert probabilistic.said_before(warehouse, profiles="one", thresholds=THRESHOLDS) is None
+    assert said in found.sentence
+    # What the error says may be somebody's name.
+    assert "Xanthippe" not in found.sentence
+    assert found.sentence.endswith(".") and found.sentence.count(". ") == 0
+
+
+def test_too_little_memory_is_one_sentence() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("set memory_limit = '4MB'; set temp_directory = ''")
+        found = probabilistic.link_if_possible(
+            pa.Table.from_pylist(town() * 100, schema=PROFILE_SCHEMA), thresholds=THRESHOLDS, connection=connection
+        )
+    assert "more memory than there is" in found.sentence
+
+
 def test_thresholds_stand_in_the_project_and_a_wrong_one_is_one_sentence(tmp_path: Path) -> None:
     assert Thresholds.of_project() == THRESHOLDS
     project = tmp_path / "dbt_project.yml"
@@ -295,6 +343,25 @@ def test_thresholds_stand_in_the_project_and_a_wrong_one_is_one_sentence(tmp_pat
         project.write_text(f"vars:\n  probabilistic: {given}\n")
         with pytest.raises(ThroughlineError, match=r"The variable probabilistic in .* give it strong and probable"):
             Thresholds.of_project(project)
+
+
+def test_switched_off_it_says_so_and_former_links_go(tmp_path: Path) -> None:
+    project = tmp_path / "dbt_project.yml"
+    project.write_text("vars:\n  probabilistic: off\n")
+    thresholds = Thresholds.of_project(project)
+    assert thresholds is None
+    with duckdb.connect() as warehouse:
+        assert probabilistic.said_before(warehouse, profiles="none", thresholds=THRESHOLDS) is None
+        warehouse.execute("insert into identity.probabilistic_links (identifier_a, identifier_b) values ('a', 'b')")
+        probabilistic.write_links(warehouse, probabilistic.nothing("."), profiles="none", thresholds=THRESHOLDS)
+        warehouse.execute("insert into identity.probabilistic_links (identifier_a, identifier_b) values ('a', 'b')")
+        assert probabilistic.said_before(warehouse, profiles="none", thresholds=thresholds) is None
+        found = probabilistic.link_if_possible(
+            PROFILE_SCHEMA.empty_table(), thresholds=thresholds, connection=warehouse
+        )
+        probabilistic.write_links(warehouse, found, profiles="none", thresholds=thresholds)
+        assert warehouse.execute("from identity.probabilistic_links").fetchall() == []
+        assert "is off" in str(probabilistic.said_before(warehouse, profiles="none", thresholds=thresholds))
 
 
 def test_contracts_speak_of_the_fields_that_are_compared() -> None:

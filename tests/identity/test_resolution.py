@@ -9,6 +9,7 @@ import pytest
 
 from dagster_project.identity.resolution import SHARED_DEVICE_REASON, Resolution, resolve
 from tests.identity.families import (
+    HUBS,
     LIMITS,
     NO_LIMITS,
     WINDOWS,
@@ -113,7 +114,7 @@ def test_limits_are_hit_in_the_random_families():
     assert refused.count("more than 2 email for one person") > 5
 
 
-@pytest.mark.parametrize("limits", [LIMITS, WINDOWS], ids=["limits", "windows"])
+@pytest.mark.parametrize("limits", [LIMITS, WINDOWS, HUBS], ids=["limits", "windows", "hubs"])
 @pytest.mark.parametrize("seed", range(40))
 def test_resolve_with_windows_and_overrides_equals_the_slow_reference(seed, limits):
     links, first = all_kinds(seed, observations=20 + seed)
@@ -128,10 +129,11 @@ def test_resolve_with_windows_and_overrides_equals_the_slow_reference(seed, limi
 
 def test_every_rule_bites_in_the_random_evidence():
     """The comparison above is worth nothing if windows, overrides and tiers never matter."""
-    reasons, tiers, kinds = [], [], []
+    reasons, tiers, kinds, hubs = [], [], [], []
     for seed in range(40):
         links, first = all_kinds(seed)
         resolution = resolve(links_table(links), sightings=sightings_table(first), rules=rules(WINDOWS))
+        hubs += resolve(links_table(links), sightings=sightings_table(first), rules=rules(HUBS)).hubs.to_pylist()
         reasons += resolution.refused_links["reason"].to_pylist()
         kinds += resolution.refused_links["link_kind"].to_pylist()
         tiers += resolution.identifiers["link_tier"].to_pylist()
@@ -139,9 +141,10 @@ def test_every_rule_bites_in_the_random_evidence():
     assert reasons.count("more than 1 email within 3 days for one person") > 20
     assert min(map(tiers.count, ("exact", "strong", "probable"))) > 20
     assert kinds.count("manual") > 10 and kinds.count("probabilistic") > 10
+    assert all(sum(row["identifier"].startswith(kind) for row in hubs) > 20 for kind in ("email", "crm_id", "device"))
 
 
-@pytest.mark.parametrize("limits", [LIMITS, WINDOWS], ids=["limits", "windows"])
+@pytest.mark.parametrize("limits", [LIMITS, WINDOWS, HUBS], ids=["limits", "windows", "hubs"])
 @pytest.mark.parametrize("seed", range(10))
 def test_resolve_does_not_depend_on_the_order_of_links(seed, limits):
     evidence, first = all_kinds(seed, observations=60)
@@ -256,6 +259,22 @@ def test_withheld_links_and_orders_hold_components_together_and_join_no_persons(
         token("d3"): token("d3"),
         token("d4"): token("d3"),
     }
+
+
+def test_a_type_that_identifies_nobody_still_holds_components_together():
+    """A session of a device is one component's, whoever's its events are."""
+    observed = rows((1, "u1 e1"), (2, "e1 d1"))
+    for limits in (
+        {name: limit for name, limit in LIMITS.items() if name != "email"},
+        LIMITS | {"email": LIMITS["email"]._replace(is_person=False)},
+    ):
+        resolution = resolve(
+            links_table(links_of(observed)), sightings=sightings_table(first_seen(observed)), rules=rules(limits)
+        )
+        told = {row["identifier"]: row for row in resolution.identifiers.to_pylist()}
+        assert {row["component_id"] for row in told.values()} == {token("e1")}
+        assert told[token("e1")]["person_id"] is None
+        assert told[token("u1")]["person_id"] != told[token("d1")]["person_id"]
 
 
 def test_account_joins_neither_persons_nor_components():

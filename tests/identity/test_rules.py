@@ -1,10 +1,16 @@
 """The identifier_rules seed: what is junk, and what it means to resolution."""
 
+from pathlib import Path
+
 import duckdb
+import jinja2
 import pyarrow.csv
 import pytest
+import yaml
 
-from dagster_project.identity.rules import IdentifierRule, IdentifierRules
+from dagster_project.errors import ThroughlineError
+from dagster_project.identity.rules import IdentifierRule, IdentifierRules, check_overrides
+from dagster_project.landing import tokens
 from dagster_project.settings import DBT_DIR
 
 SEED = DBT_DIR / "seeds" / "identifier_rules.csv"
@@ -55,7 +61,7 @@ def test_real_values_are_not_blocked(seed):
 
 def test_seed_says_what_a_person_may_hold(seed):
     rules = IdentifierRules.from_arrow(seed)
-    assert rules["user_id"] == IdentifierRule(priority=1, limit_per_person=1, is_person_identifier=True)
+    assert rules["user_id"] == IdentifierRule(priority=1, limit_per_person=1, is_person_identifier=True, link_limit=100)
     assert rules["device_id"].limit_per_person is None
     assert not rules["account_id"].is_person_identifier
     assert not rules["order"].is_person_identifier
@@ -63,3 +69,68 @@ def test_seed_says_what_a_person_may_hold(seed):
 
 def test_every_type_has_its_own_priority(seed):
     assert sorted(seed["priority"].to_pylist()) == list(range(1, len(seed) + 1))
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["ada@example.com,user_id:app:1,always,she called,2026-01-05"], ""),  # it is told of elsewhere, and waits
+        (["a,b,never,,2026-1-5", "", 'a,b,never,"twice, at least",2026-01-05'], ""),
+        (
+            ["a,b,Always,,2026-01-05"],
+            "Line 2 of .* says neither always nor never; write one of them",
+        ),
+        (["a,b,always,,2026-01-05", "a,b,never,,05/01/2026"], "Line 3 of .* does not end in a day such as 2026-01-31"),
+        (["a,b,never,she called, twice,2026-01-05"], "Line 2 of .* has 6 fields instead of 5; .* double quotes"),
+        (["ada@example.com,,never,,2026-01-05"], "Line 2 of .* names one identifier alone; write two tokens"),
+    ],
+    ids=["readable", "good", "verdict", "day", "comma", "one"],
+)
+def test_a_wrong_line_of_the_overrides_is_one_sentence(tmp_path: Path, lines: list[str], said: str) -> None:
+    path = tmp_path / "identity_overrides.csv"
+    path.write_text("\n".join(["identifier_a,identifier_b,verdict,reason,decided_on", *lines]) + "\n")
+    if not said:
+        return check_overrides(path)
+    with pytest.raises(ThroughlineError, match=said) as error:
+        check_overrides(path)
+    assert "ada" not in str(error.value)
+
+
+def test_overrides_of_a_spreadsheet_are_told_how_to_be_saved(tmp_path: Path) -> None:
+    path = tmp_path / "identity_overrides.csv"
+    path.write_text("identifier_a;identifier_b;verdict;reason;decided_on\n")
+    with pytest.raises(ThroughlineError, match=r"The first line of .* must be identifier_a,identifier_b"):
+        check_overrides(path)
+    path.write_bytes(b"identifier_a,identifier_b,verdict,reason,decided_on\na,b,never,caf\xe9,2026-01-05\n")
+    with pytest.raises(ThroughlineError, match="save it as CSV in UTF-8"):
+        check_overrides(path)
+
+
+def test_own_overrides_can_be_read() -> None:
+    check_overrides()
+
+
+def test_an_override_that_names_somebody_in_readable_form_is_not_kept() -> None:
+    """Tokens of every type stay as landing makes them."""
+    sources = [DBT_DIR / "macros" / "engine" / "expressions.sql", DBT_DIR / "macros" / "identity_links.sql"]
+    macros = jinja2.Environment(extensions=["jinja2.ext.do"]).from_string("".join(map(Path.read_text, sources))).module
+    statement = macros.tokens_alone("overrides", ["identifier_a", "identifier_b"])
+    with duckdb.connect() as connection:
+        tokens.prepare_connection(connection, key=b"k" * 32)
+        made = [
+            tokens.token(kind, namespace=space, value="'ada@example.com'", blocked_pattern=pattern)
+            for kind, space, pattern in (("email", None, None), ("crm_id", "hubspot", None), ("email", None, ".*"))
+        ]
+        connection.execute(f"create table kept as select unnest([{', '.join(made)}]) as identifier")
+        connection.execute(
+            "create table overrides as select identifier as identifier_a, 'ada@example.com' as identifier_b from kept "
+            "union all select '+44 7700 900123', null"
+        )
+        connection.execute(statement)
+        rows = connection.execute("from overrides").fetchall()
+        kept = [name for (name,) in connection.execute("from kept").fetchall()]
+    assert [one for one, _ in rows[:3]] == kept
+    assert not [row for row in rows if "ada" in str(row) or "7700" in str(row)]
+    assert "throughline whois" in rows[0][1] and rows[3][1] is None
+    configured = yaml.safe_load((DBT_DIR / "seeds" / "_identifier_rules.yml").read_text())["seeds"][1]["config"]
+    assert configured["post_hook"] == "{{ tokens_alone(this, ['identifier_a', 'identifier_b']) }}"

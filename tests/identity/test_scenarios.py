@@ -31,6 +31,8 @@ ONE_USER = "more than 1 user_id:app for one person"
 ONE_PHONE = "more than 1 phone within 7 days for one person"
 A_PHONE_A_WEEK = LIMITS | {"phone": Limit(6, 1, window_days=7)}
 SHARED = "shared device"
+THREE_USERS = LIMITS | {"email": LIMITS["email"]._replace(links=3), "device_id": LIMITS["device_id"]._replace(links=3)}
+HUB = "email seen with more than 3 user_id:app"
 
 
 class Family(NamedTuple):
@@ -267,6 +269,51 @@ FAMILIES = {
         [[(day, f"d{n} u{n} e1") for n in range(day, 30, 3)] for day in (1, 2, 3)],
         "d1 u1 e1 | " + " | ".join(f"d{n} u{n}" for n in range(2, 30)),
         refused=tuple((pair, ONE_USER) for n in range(2, 30) for pair in (f"d{n} e1", f"e1 u{n}")),
+    ),
+    "hub: as many users as its limit, and it is the first one's": Family(
+        [[(1, "u1 e1 d1")], [(2, "u2 e1")], [(3, "u3 e1"), (4, "v4 e1")]],
+        "u1 e1 d1 v4 | u2 | u3",
+        refused=(("e1 u2", ONE_USER), ("e1 u3", ONE_USER)),
+        limits=THREE_USERS,
+    ),
+    "hub: one user more, and it is nobody's": Family(
+        [[(1, "u1 e1 d1")], [(2, "u2 e1"), (3, "u3 e1"), (3, "c3 e1")], [(4, "u4 e1")], [(5, "u5 e1 d5")]],
+        "u1 d1 | e1 | u2 | u3 | c3 | u4 | u5 d5",
+        refused=tuple((pair, HUB) for pair in ("e1 u1", "d1 e1", "e1 u2", "e1 u3", "c3 e1", "e1 u4", "e1 u5", "d5 e1")),
+        anchors="d1 e1 u2 u3 c3 u4 d5",
+        told=("in what lands from then on: email:e1 (with 5 user_id:app).",),
+        limits=THREE_USERS,
+    ),
+    "hub: an override gives it to one": Family(
+        [[(1, "u1 e1 d1")], [(2, "u2 e1"), (3, "u3 e1")], [(4, "u4 e1")]],
+        "u1 d1 | e1 u2 | u3 | u4",
+        refused=tuple((pair, HUB) for pair in ("e1 u1", "d1 e1", "e1 u3", "e1 u4")),
+        decisions=((6, "e1 u2", "always", "it is his"),),
+        told=("in what lands from then on: email:e1 (with 4 user_id:app).",),
+        limits=THREE_USERS,
+    ),
+    "hub: links that are decided or probable make none": Family(
+        [[(1, "u1 e1"), (2, "u2 e1")], [(3, "u3 e1"), (4, "u4")], [(4, "u5")]],
+        "u1 e1 u5 | u2 | u3 | u4",
+        refused=(("e1 u2", ONE_USER), ("e1 u3", ONE_USER), ("e1 u4", ONE_USER)),
+        decisions=((6, "e1 u5", "always", None), (6, "u1 u5", "always", None)),
+        probable=((4, "e1 u4", "strong"),),
+        limits=THREE_USERS,
+    ),
+    "hub: a device of too many is a shared one": Family(
+        [[(1, "d1 u1"), (1, "d1 e1")], [(2, "d1 u2"), (3, "d1 u3")], [(4, "d1 u4")]],
+        "d1 | e1 | u1 | u2 | u3 | u4",
+        shared="d1",
+        refused=tuple((f"d1 {name}", SHARED) for name in ("e1", "u1", "u2", "u3", "u4")),
+        told=("in what lands from then on: device_id:web:d1 (with 4 user_id:app).",),
+        limits=THREE_USERS,
+    ),
+    "hub: erased users no longer make it one": Family(
+        [[(1, "u1 e1")], [(2, "u2 e1"), (3, "u3 e1")], [(4, "u4 e1")]],
+        "u1 e1 | u2 | u3",
+        refused=(("e1 u2", ONE_USER), ("e1 u3", ONE_USER)),
+        erased="u4",
+        limits=THREE_USERS,
     ),
     "erased in the middle: what is left falls apart": Family(
         [[(1, "d1 u1"), (1, "u1 e1"), (2, "d1")], [(3, "e1 d2"), (3, "d2 u2")]], "d1 | d2 u2", erased="u1 e1"

@@ -6,8 +6,11 @@ from datetime import timedelta
 import duckdb
 import pytest
 
+from dagster_project.identity.graph import resolve_links
 from dagster_project.identity.update import update_identity
+from tests.bench.identity import junk
 from tests.identity.families import (
+    HUBS,
     LIMITS,
     WINDOWS,
     Limit,
@@ -28,8 +31,10 @@ from tests.identity.families import (
     warehouse,
 )
 
-RESULTS = ("identifiers", "persons", "refused_links", "identifier_history", "changes", "resolved_links")
+RESULTS = ("identifiers", "persons", "refused_links", "hubs", "identifier_history", "changes", "resolved_links")
 AS_OF = noon(300)
+# One in order and one with late files; `make torture` draws more.
+SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.torture) for seed in range(2, 6))]
 
 
 def content(connection: duckdb.DuckDBPyConnection) -> dict[str, list]:
@@ -51,7 +56,7 @@ def affected(connection) -> set[str]:
     return {row[0] for row in connection.execute("from ops.affected_components").fetchall()}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_nights_equal_one_full_build(seed):
     draw = random.Random(seed)
     observed = random_family(seed, people=30, observations=90)
@@ -75,13 +80,14 @@ def test_nights_equal_one_full_build(seed):
         before = owners
 
 
+@pytest.mark.parametrize("limits", [WINDOWS, HUBS], ids=["windows", "hubs"])
 @pytest.mark.parametrize("seed", range(6))
-def test_nights_with_overrides_and_probable_links_equal_one_full_build(seed):
+def test_nights_with_overrides_and_probable_links_equal_one_full_build(seed, limits):
     draw = random.Random(seed)
     observed = random_family(seed, people=30, observations=90)
     everybody = first_seen(observed)
     decisions = random_decisions(seed, everybody, count=10)
-    connection = warehouse(WINDOWS)
+    connection = warehouse(limits)
     for cut in sorted(draw.sample(range(20, len(observed)), 3)):
         first = first_seen(observed[:cut])
         links = [*links_of(observed[:cut]), *random_probable(cut, first)]
@@ -89,7 +95,7 @@ def test_nights_with_overrides_and_probable_links_equal_one_full_build(seed):
         given = draw.sample(decisions, 6)
         decide(connection, given)
         night(connection, links, first)
-        whole = warehouse(WINDOWS, decisions=given)
+        whole = warehouse(limits, decisions=given)
         night(whole, links, first)
         assert content(connection) == content(whole)
 
@@ -120,7 +126,7 @@ def test_100_000_links_in_batches_equal_one_full_build():
         assert both[0].equals(both[1]), table
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", SEEDS)
 def test_links_that_go_away_leave_no_trace(seed):
     draw = random.Random(seed)
     observed = random_family(seed, people=30, observations=80)
@@ -193,6 +199,45 @@ def test_an_override_touches_its_two_components_alone():
     assert content(connection) == full_build(links_of(observed), first_seen(observed))
 
 
+def test_a_hub_is_told_every_night():
+    observed = rows(*((day, f"u{day} e1 d{day}") for day in range(1, 5)))
+    connection = warehouse(LIMITS | {"email": LIMITS["email"]._replace(links=3)})
+    sentence = (
+        "These were seen with too many to be one person's and link nobody; if a value is a placeholder, add it to "
+        "blocked_pattern in dbt/seeds/identifier_rules.csv, so that it is junk in what lands from then on: "
+        "email:e1 (with 4 user_id:app)."
+    )
+    for expected in ([sentence], [sentence]):
+        assert night(connection, links_of(observed), first_seen(observed)).told == expected
+    # As if it had been junk when it landed.
+    blocked = [(at, [name for name in names if name != token("e1")]) for at, names in observed]
+    assert night(connection, links_of(blocked), first_seen(blocked)).told == []
+
+
+def test_a_junk_email_on_every_row_costs_no_more_than_its_rows(monkeypatch):
+    links, sightings = junk(20_000)
+    handed = []
+
+    def counted(nodes, a, b, **others):
+        handed.append(len(a))
+        return resolve_links(nodes, a, b, **others)
+
+    monkeypatch.setattr("dagster_project.identity.history.resolve_links", counted)
+    connection = warehouse(LIMITS | {"email": LIMITS["email"]._replace(links=100)})
+    connection.register("given_links", links)
+    connection.register("given_sightings", sightings)
+    connection.execute(
+        "create or replace table identity.links as select * exclude (note), 'shop' as source from given_links;"
+        "create or replace table identity.identifier_sightings as from given_sightings"
+    )
+    report = update_identity(connection, as_of=AS_OF, timezone="UTC")
+    assert (report.persons, report.refused_links, report.shared_devices) == (20_001, 40_000, 0)
+    (sentence,) = report.told
+    assert sentence.endswith("then on: email:junk (with 20,000 user_id:app).")
+    # A year of days, on each of which the whole would be resolved again, were the e-mail not out of it.
+    assert 0 < sum(handed) < links.num_rows
+
+
 def test_overrides_that_cannot_count_are_told():
     observed = rows((1, "u1 a1"), (1, "u2"))
     connection = warehouse()
@@ -235,7 +280,8 @@ def test_a_type_without_a_rule_identifies_nobody_and_is_told():
     people = dict(connection.execute("select identifier, person_id from identity.identifiers").fetchall())
     assert people.pop(token("e1")) is None
     assert len(set(people.values())) == 2
-    connection.execute("insert into staging.identifier_rules values ('email', 5, 2, true, null)")
+    assert connection.execute("select count(distinct component_id) from identity.identifiers").fetchall() == [(1,)]
+    connection.execute("insert into staging.identifier_rules values ('email', 5, 2, true, null, null)")
     report = night(connection, links_of(observed), first_seen(observed))
     assert (report.is_full, report.persons, report.told) == (True, 1, [])
 

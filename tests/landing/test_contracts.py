@@ -106,3 +106,20 @@ def test_invalid_yaml_is_one_sentence(shop: Shop) -> None:
 def test_own_contracts_are_valid() -> None:
     contracts = load_contracts(DBT_DIR / "models" / "staging")
     assert {"segment__tracks", "online_retail__lines"} <= {c.name for c in contracts}
+
+
+def test_of_a_list_of_people_nobody_is_kept_whom_an_erasure_would_not_find() -> None:
+    """Rows are found by tokens; beside the token of a list's first the list itself would keep the others' ids."""
+    lists = [
+        (contract, column)
+        for contract in load_contracts()
+        for column in contract.columns
+        if column.first_of and column.identifier != "account_id"
+    ]
+    assert [(contract.name, column.name) for contract, column in lists] == [("hubspot__deals", "contact_id")]
+    assert [
+        other.name
+        for contract, column in lists
+        for other in contract.columns
+        if other.name != column.name and other.path == column.path
+    ] == []

@@ -165,6 +165,20 @@ def test_killed_anywhere_and_done_again_ends_the_same(shop: Shop, content: Conte
 
 
 @pytest.mark.usefixtures("key")
+def test_what_a_killed_landing_left_in_the_vault_goes_too(shop: Shop) -> None:
+    """The file it came from was taken away, so no landing would come to clear it."""
+    exports(shop)
+    assert erase(shop, "data") == 0
+    path = shop.put("c.jsonl", [event(n, message=f"call u{n % 7}") for n in range(600, 660)])
+    assert erase(shop, "data", failpoint="landing.after_vault:1:kill") == -9
+    path.unlink()
+    unknown = "select count(*) from vault.{} where content_hash not in (select content_hash from ops.landed_files)"
+    assert shop.rows(unknown.format("shop__events")) == [(60,)]
+    assert erase(shop, "data", "u3", "person3@example.org") == 0
+    assert shop.rows(unknown.format("shop__events")) == shop.rows(unknown.format("texts")) == [(0,)]
+
+
+@pytest.mark.usefixtures("key")
 def test_they_stay_out(shop: Shop) -> None:
     """What they send later is suppressed; who only shares a browser with them lands."""
     exports(shop)

@@ -13,12 +13,13 @@ acquisition has 30 days. Everybody is there for one rule:
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.conftest import throughline
+from tests.conftest import Demo, throughline
 from tests.story import Story, at
 
 AS_OF = "2026-04-30"
@@ -218,3 +219,18 @@ def test_nights_give_the_same_as_all_at_once(warehouse: Path, tmp_path: Path) ->
         for table in ("published.identity_quality", "identity.links", "identity.bridges"):
             for here, there in (("one", "other"), ("other", "one")):
                 assert connection.execute(f"from {here}.{table} except all from {there}.{table}").fetchall() == []
+
+
+def test_households_and_accounts_of_the_demo_are_counted_by_persons(demo: Demo) -> None:
+    with duckdb.connect(str(demo.settings.warehouse_path), read_only=True) as connection:
+        lives = connection.execute("select household_id, person_id from identity.households").fetchall()
+        belongs = connection.execute("select account_key, person_id from identity.accounts").fetchall()
+        sizes = Counter(min(count, 4) for count in Counter(home for home, _ in set(lives)).values())
+        told = measured(connection, "households_by_persons")
+        assert told == {name: sizes[n] for n, name in enumerate(("1", "2", "3", "4 and more"), start=1) if sizes[n]}
+        assert len(told) > 1
+        assert measured(connection, "accounts") == {"all": len({account for account, _ in belongs})}
+        persons = {person for _, person in belongs if person}
+        assert measured(connection, "persons_in_accounts") == {"all": len(persons)}
+        # An account may be known by its domain alone, and somebody by several identifiers.
+        assert len(belongs) > len({account for account, _ in belongs}) > 0 and None in {person for _, person in belongs}

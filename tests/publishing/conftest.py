@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+import resource
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from dagster_project import failpoints
+from dagster_project.errors import ThroughlineError
 from dagster_project.publishing.catalogue import TableEntry
 from dagster_project.publishing.publisher import PublishReport, publish
 from dagster_project.settings import Settings, load_settings
 from dagster_project.warehouse import open_warehouse
+from tests.children import Child
 from tests.publishing.postgres_server import Database, fresh_database, running_postgres
 
 AS_OF = datetime(2026, 1, 31, 23, 59, 59, 999999)
@@ -92,26 +92,22 @@ def arm(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return set_failpoint
 
 
+def publish_in_child(now: datetime | None, limit_bytes: int) -> int:
+    """What `start_publishing` starts."""
+    if limit_bytes:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes,) * 2)
+    try:
+        report = publish(load_settings(), as_of=AS_OF, run_id="run", catalogue=CATALOGUE, now=now)
+    except ThroughlineError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(report.version_id)
+    return 0
+
+
 @pytest.fixture
-def start_publishing() -> Callable[..., subprocess.Popen[str]]:
+def start_publishing() -> Callable[..., Child]:
     """Start a process that publishes once, with a failpoint set; it prints the version it made current."""
-    script = (
-        "import json, sys\n"
-        "from datetime import datetime\n"
-        "from dagster_project.errors import ThroughlineError\n"
-        "from dagster_project.publishing.publisher import publish\n"
-        "from dagster_project.settings import load_settings\n"
-        "given = json.loads(sys.argv[1])\n"
-        "if given['limit_bytes']:\n"
-        "    import resource\n"
-        "    resource.setrlimit(resource.RLIMIT_FSIZE, (given['limit_bytes'],) * 2)\n"
-        "times = {k: datetime.fromisoformat(given[k]) if given[k] else None for k in ('as_of', 'now')}\n"
-        "try:\n"
-        "    report = publish(load_settings(), run_id='run', catalogue=given['catalogue'], **times)\n"
-        "except ThroughlineError as error:\n"
-        "    sys.exit(str(error))\n"
-        "print(report.version_id)\n"
-    )
 
     def start(
         settings: Settings,
@@ -120,24 +116,16 @@ def start_publishing() -> Callable[..., subprocess.Popen[str]]:
         now: datetime | None = None,
         seconds: float = 0,
         limit_bytes: int = 0,
-    ) -> subprocess.Popen[str]:
-        given = {
-            "as_of": AS_OF.isoformat(),
-            "now": now.isoformat() if now else None,
-            "catalogue": CATALOGUE,
-            "limit_bytes": limit_bytes,
-        }
-        return subprocess.Popen(
-            [sys.executable, "-c", script, json.dumps(given)],
-            env=os.environ
-            | {
+    ) -> Child:
+        return Child(
+            publish_in_child,
+            now,
+            limit_bytes,
+            env={
                 "THROUGHLINE_DATA": str(settings.data),
                 "THROUGHLINE_FAILPOINT": failpoint,
                 "THROUGHLINE_FAILPOINT_SECONDS": str(seconds),
             },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
         )
 
     return start

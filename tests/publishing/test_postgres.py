@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,14 +15,16 @@ import dagster as dg
 import psycopg
 import pytest
 
-from dagster_project import cli
+from dagster_project import cli, erasure
+from dagster_project.landing import ledger
 from dagster_project.publishing import postgres
 from dagster_project.publishing.alerts import latest_alerts
 from dagster_project.publishing.postgres import PostgresReport, bring_up_to_date, standing
 from dagster_project.publishing.postgres_connection import PostgresError, read_url
 from dagster_project.publishing.versions import current_version
-from dagster_project.settings import PROJECT_ROOT, Settings, load_settings
+from dagster_project.settings import Settings, load_settings
 from dagster_project.warehouse import open_warehouse
+from tests.children import run_in_child
 from tests.publishing.conftest import AS_OF, CATALOGUE
 from tests.publishing.postgres_server import Database
 
@@ -536,6 +535,10 @@ def test_a_connection_that_breaks_half_way_leaves_nothing(both, database, bring,
     assert database.ask("select count(*) from throughline.attempts") == [(100_000,)]
 
 
+def bring_in_child() -> None:
+    bring_up_to_date(load_settings(), run_id="killed")
+
+
 @pytest.mark.parametrize(
     ("place", "shown"),
     [
@@ -548,23 +551,13 @@ def test_a_killed_publisher_leaves_one_whole_version(both, database, bring, fill
     bring(both, stamp=1)
     fill(both, stamp=2)
     publish_now(both)
-    killed = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from dagster_project.publishing.postgres import bring_up_to_date\n"
-            "from dagster_project.settings import load_settings\n"
-            "bring_up_to_date(load_settings(), run_id='killed')",
-        ],
-        env=os.environ
-        | {
+    killed = run_in_child(
+        bring_in_child,
+        env={
             "THROUGHLINE_DATA": str(both.data),
             "THROUGHLINE_POSTGRES_URL": database.url,
             "THROUGHLINE_FAILPOINT": f"{place}:kill",
         },
-        cwd=PROJECT_ROOT,
-        capture_output=True,
-        check=False,
     )
     assert killed.returncode == -9, killed.stderr
     assert stamps(database)[:2] == (shown, shown)
@@ -618,6 +611,25 @@ def test_old_versions_go_when_they_go_on_disk_and_nobody_reads_them(both, databa
     assert bring(both, stamp=3).pruned == (in_use,)
     assert database.ask(SCHEMAS) == [(by_version[reports[2].version_id],)]
     assert stamps(database)[:2] == (3, 3)
+
+
+def test_an_erasure_waits_for_who_still_reads_an_older_version(both, database, bring):
+    """The older version tells of somebody who is gone; it goes at once, but no query is cut off."""
+    bring(both, stamp=1)
+    [(before,)] = database.ask(SCHEMAS)
+    bring(both, stamp=2)
+    with open_warehouse(both, with_vault=True) as connection:
+        ledger.create_tables(connection)
+        connection.execute("insert into ops.erasures values ('e', now()::timestamp, ?, 1)", [ledger.REBUILT])
+    with psycopg.connect(database.admin_url) as reader:
+        reader.execute(f"select * from {before}.customers")
+        found = erasure.finish(both, run_id="run")
+        assert not found.is_complete
+        assert f"still holds {before}, which somebody uses" in one_sentence(found.sentence, database)
+    found = erasure.finish(both, run_id="run")
+    assert found.is_complete, found.sentence
+    [(left,)] = database.ask(SCHEMAS)
+    assert left != before and stamps(database)[:2] == (2, 2)
 
 
 def test_rollback_takes_the_target_along(both, database, bring, monkeypatch, capsys):

@@ -1,15 +1,19 @@
 """Days and weeks are cut in the project's zone: through summer time, and where zones are half an hour off."""
 
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
 import duckdb
 import jinja2
 import pytest
 
-from dagster_project.settings import DBT_DIR
+from dagster_project.identity import levels
+from dagster_project.settings import DBT_DIR, end_of_day
 
 
 def rendered(macro: str, argument: str, *, timezone: str) -> str:
     """The SQL that a macro of the engine room writes under a project time zone."""
-    source = (DBT_DIR / "macros" / "engine" / "expressions.sql").read_text()
+    source = "".join((DBT_DIR / "macros" / "engine" / f"{name}.sql").read_text() for name in ("expressions", "time"))
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     module = environment.from_string(source, globals={"var": {"timezone": timezone}.__getitem__}).module
     return str(getattr(module, macro)(argument))
@@ -54,7 +58,33 @@ def test_week_starts_on_the_local_monday(timezone: str, instant: str, monday: st
         ("Asia/Kolkata", "2026-03-09", "2026-03-08 18:30:00"),
         ("America/New_York", "2026-11-01", "2026-11-01 04:00:00"),
         ("America/New_York", "2026-11-02", "2026-11-02 05:00:00"),
+        # Clocks go back from one to midnight, so that it strikes twice; and forward from midnight, which is left out.
+        ("Atlantic/Azores", "2026-10-25", "2026-10-25 00:00:00"),
+        ("Atlantic/Azores", "2026-10-26", "2026-10-26 01:00:00"),
+        ("Atlantic/Azores", "2026-03-29", "2026-03-29 01:00:00"),
+        ("Africa/Cairo", "2026-04-24", "2026-04-23 22:00:00"),
     ],
 )
 def test_local_day_starts_at_the_right_instant(timezone: str, day: str, instant: str) -> None:
     assert evaluated(rendered("day_start_utc", f"date '{day}'", timezone=timezone)) == instant
+
+
+@pytest.mark.parametrize(
+    "timezone",
+    ["UTC", "Asia/Kolkata", "America/New_York", "Australia/Lord_Howe", "Atlantic/Azores", "America/Havana"],
+)
+def test_days_end_when_python_says_so(timezone: str) -> None:
+    """Evidence counts from the end of its day; the warehouse, the log of links and households agree when that is."""
+    days = [date(2026, 1, 1) + timedelta(days=n) for n in range(365)]
+    noons = [datetime.combine(day, time(12), tzinfo=ZoneInfo(timezone)).astimezone(UTC) for day in days]
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set variable zone = ?", [timezone])
+        connection.execute(levels._MACROS[levels._MACROS.index("create or replace temp macro in_zone") :])
+        found = connection.execute(
+            f"select {rendered('day_end_utc', 'day', timezone=timezone)}, end_of_day_of(noon) "
+            "from (select unnest(?::date[]) as day, unnest(?::timestamp[]) as noon) order by day",
+            [days, [noon.replace(tzinfo=None) for noon in noons]],
+        ).fetchall()
+    ends = [end_of_day(day, timezone=timezone) for day in days]
+    assert found == list(zip(ends, ends, strict=True))

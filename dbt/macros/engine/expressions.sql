@@ -42,9 +42,25 @@
 {% macro week_start(column) %} cast(date_trunc('week', {{ local_time(column) }}) as date) {% endmacro %}
 
 
-{# The UTC instant at which a local day starts. #}
+{#
+    The UTC instant at which a local day starts. Where clocks go back over midnight it strikes twice, an hour apart: the
+    day starts with the first, as Python has it.
+#}
 {% macro day_start_utc(day) %}
-    ((cast({{ day }} as timestamp) at time zone '{{ var("timezone") }}') at time zone 'UTC')
+    {% set midnight = (
+        "((cast("
+        ~ day
+        ~ " as timestamp) at time zone '"
+        ~ var("timezone")
+        ~ "') at time zone 'UTC')"
+    ) %}
+    (
+        {{ midnight }} - case
+            when {{ local_time("(" ~ midnight ~ " - interval 1 hour)") }} = cast({{ day }} as timestamp)
+            then interval 1 hour
+            else interval 0 hour
+        end
+    )
 {% endmacro %}
 
 
@@ -135,4 +151,10 @@
             end
         )
     )
+{% endmacro %}
+
+
+{# Is a value a token: type, namespace if it has one, and 32 hexadecimal digits? #}
+{% macro is_token(column) %}
+    regexp_full_match({{ column }}, '[a-z_]+(:[a-z0-9_]+)?:[0-9a-f]{32}')
 {% endmacro %}

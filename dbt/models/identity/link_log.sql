@@ -5,8 +5,6 @@
     profiles, or said by people. What became of a link stands beside it. Orders hold rows together and say
     nothing of persons.
 #}
-{% set probabilistic = last_night("identity", "probabilistic_links") if execute %}
-
 with
     seen as (
         select
@@ -25,24 +23,22 @@ with
         where link_kind <> 'order'
     ),
 
-    {% if probabilistic %}
-        likely as (
-            select
-                identifier_a,
-                identifier_b,
-                source,
-                link_kind,
-                tier,
-                confidence,
-                match_weight,
-                first_occurred_at,
-                last_occurred_at,
-                first_available_at,
-                seen_count
-            from {{ probabilistic }}
-            where {{ is_known("first_available_at") }}
-        ),
-    {% endif %}
+    likely as (
+        select
+            identifier_a,
+            identifier_b,
+            source,
+            link_kind,
+            tier,
+            confidence,
+            match_weight,
+            first_occurred_at,
+            last_occurred_at,
+            first_available_at,
+            seen_count
+        from {{ source("identity", "probabilistic_links") }}
+        where {{ is_known("first_available_at") }}
+    ),
 
     {# A day's word counts from the end of that day, as all evidence does. #}
     decided as (
@@ -76,11 +72,9 @@ with
     logged as (
         select *
         from seen
-        {% if probabilistic %}
-            union all
-            select *
-            from likely
-        {% endif %}
+        union all
+        select *
+        from likely
         union all
         select *
         from manual
