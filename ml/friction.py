@@ -5,7 +5,8 @@ Two questions are asked of every journey, for each week and for all weeks togeth
 *Rules.* Attempts that met a signal (an error, a long wait …) at a touchpoint of a stage are compared with matched
 ones: those that went on from the same stage after as many steps, without it. Both had got that far and both made
 another move, so that nobody is counted as spared who had left before the signal could reach them, and nobody as hit
-because they lived long enough to be.
+because they lived long enough to be. Where going on without the signal may mean no more than to convert (going back,
+coming back, waiting), more must be lost than of all others who came to the stage as well: both must hold.
 
 *Comparison.* Of every cohort (a value of an app version, os, device, browser, country or campaign, or of two of them)
 it is asked whether more of its attempts were lost at a place than matched ones elsewhere in the same week, and than its
@@ -75,6 +76,8 @@ STRATA_APART = 7
 MOST_COHORTS, MOST_CELLS = 20, 80
 # How people go about it differs by the campaign that brought them; that is no friction that the campaign carries.
 _WAYS_OF_PEOPLE = ("negative message", SUPPORT_CONTACT, "backtrack", "repeat", LONG_WAIT)
+# Whoever does none of these may have gone on by nothing but converting, so that moves alone do not tell.
+_INSTEAD_OF_GOING_ON = ("backtrack", "repeat", LONG_WAIT)
 # Steps so far are matched one by one up to eight, then in ever wider steps.
 _STEP_EDGES = np.array([*range(1, 10), 12, 16, 24, 40, 80])
 # Below so many standard deviations a test cannot reach the level of false discoveries; it counts as p = 1.
@@ -577,7 +580,12 @@ def _rule_point(one: _Journey, hit: _Hit, mine: Integers, *, week: int) -> _Poin
     weight = rate * (1 - rate) / max(float(hit.variance[mine].mean()), 1e-12) if tries else 1.0
     weight = min(weight * _distinct(one, hit, mine), 1e7)
     others = hit.others if week < 0 else hit.others & (one.week == week)
+    others_lost, others_count = int((others & one.is_lost).sum()), int(others.sum())
+    references = [(rate, weight)]
+    if SIGNALS[hit.signal] in _INSTEAD_OF_GOING_ON and others_count:
+        references.append((others_lost / others_count, float(others_count)))
     is_enough = tries >= MINIMUM_ATTEMPTS
+    tails = [float(_upper_tail(np.array(lost), tries, *reference)) for reference in references] if is_enough else []
     return _Point(
         week=week,
         place=hit.place,
@@ -585,12 +593,12 @@ def _rule_point(one: _Journey, hit: _Hit, mine: Integers, *, week: int) -> _Poin
         cohort=-1,
         attempt_count=tries,
         lost_count=lost,
-        extra=_extra(lost, tries, rate, weight),
-        p_value=float(_upper_tail(np.array(lost), tries, rate, weight)) if is_enough else None,
+        extra=_least(*(_extra(lost, tries, *reference) for reference in references)),
+        p_value=max(tails, default=None),
         ratio=0.0,
         attempts=hit.attempt[mine],
         hit_count=tries,
-        reference=(int((others & one.is_lost).sum()), int(others.sum())),
+        reference=(others_lost, others_count),
     )
 
 

@@ -137,6 +137,25 @@ def test_who_left_before_the_signal_could_come_is_no_match() -> None:
     assert row["extra_lost_count"] == pytest.approx(0, abs=1e-3)
 
 
+@pytest.mark.parametrize("signal", ["backtrack", "repeat"])
+def test_going_back_is_no_friction_where_the_only_other_move_is_to_convert(signal: str) -> None:
+    """A sixth of those who go back are lost and a quarter of all others, none of whom made a move but to convert."""
+    is_lost = [place % 6 == 0 for place in range(300)] + [place % 4 == 0 for place in range(200)]
+    attempts = attempts_of(is_lost=is_lost)
+    rows = []
+    for place, name in enumerate(attempts["attempt_id"].to_pylist()):
+        rows += [(name, 1, 1, "checkout", None), (name, 2, 2, "checkout", None)]
+        if place < 300:
+            rows.append((name, 3, 2, "website", signal))
+        if not is_lost[place]:
+            rows.append((name, 4, 3, "checkout", None))
+    row = next(row for row in find(attempts, steps_of(rows)) if row["week"] == "all" and row["signal"] == signal)
+    assert (row["attempt_count"], row["lost_count"], row["rank"]) == (300, 50, None)
+    # 50 - 300 · 0.25.
+    assert row["extra_lost_count"] == pytest.approx(-25, abs=1e-3)
+    assert float(row["value_at_risk_amount"]) == 0
+
+
 def test_support_contact_is_matched_at_the_move_that_it_is() -> None:
     """Half of those who ask after the first step are lost, a tenth of those who do anything else."""
     is_lost = [place % 2 == 0 for place in range(40)] + [place % 10 == 0 for place in range(400)]
