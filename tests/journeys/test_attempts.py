@@ -189,6 +189,17 @@ def test_return_ends_with_the_money_or_the_refusal(told: Told) -> None:
     assert attempts_of(told, "ruth", "returns") == [("2026-03-20 10:00:00", None, "open", "Requested")]
 
 
+def test_return_pays_out_and_has_no_value_to_lose(told: Told) -> None:
+    assert told.rows(
+        "select distinct value_amount, value_currency from published.journey_attempts "
+        "where journey = 'returns' and status = 'converted'"
+    ) == [(None, None)]
+    assert told.rows(
+        "select distinct value_at_risk_amount, value_at_risk_currency from published.journey_stages "
+        "where journey = 'returns'"
+    ) == [(None, None)]
+
+
 def test_payment_that_ends_one_renewal_starts_the_next(told: Told) -> None:
     # 40 and 9 days before 1 March are 20 January and 20 February.
     assert attempts_of(told, "rita", "renewal") == [

@@ -8,11 +8,12 @@ with
         inner join {{ ref("watched_journeys") }} as watched on journeys.journey = watched.journey
     ),
 
+    {# What pays out when it converts, such as a refund, has no value to lose. #}
     journey_values as (
         select spans.journey, events.event_id, events.revenue, events.currency
         from spans
         inner join {{ ref("customer_events") }} as events on spans.end_event_id = events.event_id
-        where spans.outcome = 'converted'
+        where spans.outcome = 'converted' and events.revenue >= 0
     ),
 
     touches as (
