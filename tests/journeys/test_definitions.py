@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 import pytest
 
 from dagster_project import journeys
 from dagster_project.cli import main
+from dagster_project.defs import journeys as defs
+from dagster_project.defs.night import Warehouse
 from dagster_project.journeys import (
     GUARD_RAILS,
     Definitions,
@@ -20,6 +23,9 @@ from dagster_project.journeys import (
     read_definitions,
     tell_sights,
 )
+from dagster_project.settings import Settings
+from dagster_project.warehouse import open_warehouse
+from tests.conftest import environment_of
 
 HEAD = (
     "journey,title,start_events,success_events,failure_events,window_days,is_repeatable,value_amount,value_currency,"
@@ -120,21 +126,25 @@ PEOPLE = {"enter": 31, "look": 5, "buy": 2}
 def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     """Thirty-one people who enter, five who look, two who buy; robots that choose; one rating above and one below."""
     with duckdb.connect() as connection:
-        connection.execute("create schema timeline; create schema journeys")
-        connection.execute(
-            "create table timeline.customer_events "
-            "(event varchar, person_id varchar, traffic_class varchar, rating double)"
-        )
-        rows = [(event, f"p{n}", "human", None) for event, count in PEOPLE.items() for n in range(count)]
-        rows += [("choose", "r1", "bot", None), ("enter", None, "human", None)]
-        rows += [("praise", "p1", "human", 0.75), ("praise", "p2", "human", 0.5)]
-        connection.executemany("insert into timeline.customer_events values (?, ?, ?, ?)", rows)
-        connection.execute("create table journeys.attempts as select 'buying' as journey from range(31)")
-        connection.execute(
-            "create table journeys.attempt_stages as select 'buying' as journey, stage, now() as reached_at "
-            "from (values ('Entered'), ('Looked'), ('Bought')) as stages(stage)"
-        )
+        fill(connection)
         yield connection
+
+
+def fill(connection: duckdb.DuckDBPyConnection) -> None:
+    """What the definitions are asked of, in an empty warehouse."""
+    connection.execute("create schema if not exists timeline; create schema if not exists journeys")
+    connection.execute(
+        "create table timeline.customer_events (event varchar, person_id varchar, traffic_class varchar, rating double)"
+    )
+    rows = [(event, f"p{n}", "human", None) for event, count in PEOPLE.items() for n in range(count)]
+    rows += [("choose", "r1", "bot", None), ("enter", None, "human", None)]
+    rows += [("praise", "p1", "human", 0.75), ("praise", "p2", "human", 0.5)]
+    connection.executemany("insert into timeline.customer_events values (?, ?, ?, ?)", rows)
+    connection.execute("create table journeys.attempts as select 'buying' as journey from range(31)")
+    connection.execute(
+        "create table journeys.attempt_stages as select 'buying' as journey, stage, now() as reached_at "
+        "from (values ('Entered'), ('Looked'), ('Bought')) as stages(stage)"
+    )
 
 
 def unseen(connection: duckdb.DuckDBPyConnection, definitions: Definitions) -> list[str]:
@@ -187,6 +197,45 @@ def test_definitions_are_written_with_what_is_wrong(tmp_path: Path, warehouse: d
     ).fetchall()
     assert row[:-1] == ("buying", 0, True, None, "EUR", "contact_rate|median_hours", 31)
     assert row[-1] == " ".join(fault.sentence for fault in faults)
+
+
+def test_the_asset_says_all_that_is_wrong(tmp_path: Path, data: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that never occurs, a stage nobody reaches, two stages on one event, no window, a cycle, few attempts."""
+    wrong = define(
+        tmp_path,
+        more=(
+            GOOD.replace("buying", "waiting").replace("enter|visit", "visit"),
+            GOOD.replace("buying", "blinking").replace(",10,", ",0,"),
+            GOOD.replace("buying", "circling").replace("quit", "enter"),
+        ),
+        stages=[
+            *STAGES,
+            *(stage.replace("buying", journey) for journey in ("waiting", "blinking") for stage in STAGES),
+            *(stage.replace("buying", "circling").replace(",choose", ",look") for stage in STAGES),
+        ],
+    )
+    for name, value in environment_of(data).items():
+        monkeypatch.setenv(name, value)
+    with open_warehouse(data) as connection:
+        fill(connection)
+        connection.execute("create or replace table journeys.attempts as select 'buying' as journey from range(29)")
+    monkeypatch.setattr(defs, "read_definitions", lambda: wrong)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([defs.definitions], resources={"warehouse": Warehouse()}, instance=instance)
+    [told] = result.asset_materializations_for_node("journeys__definitions")
+    problems = str(told.metadata["problems"].value)
+    for words in (
+        "line 4 (buying): nobody has reached the stage Chose",
+        "(buying): it has 29 attempts; below 30 its numbers are shown with their intervals, and nothing is ranked",
+        "(waiting): its start visit never happens in the data",
+        "(blinking): `window_days` is 0",
+        "(circling): enter both starts and fails attempts: a cycle",
+        "(circling): look stands for Looked and Chose",
+    ):
+        assert words in problems
+    [check] = result.get_asset_check_evaluations()
+    assert not check.passed and check.severity == dg.AssetCheckSeverity.WARN
+    assert "`window_days` is 0" in str(check.description)
 
 
 def test_guard_rails_are_read_from_tables_that_are_published() -> None:

@@ -60,9 +60,10 @@ def cut(told: list[tuple[str, str, datetime]], *, gap: timedelta) -> dict[str, t
     return sessions
 
 
+@pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.torture)])
 @pytest.mark.parametrize("seconds", [1800, 3600])
-def test_sessions_are_those_of_a_plain_loop(seconds: int) -> None:
-    told = events(20_000)
+def test_sessions_are_those_of_a_plain_loop(seconds: int, count: int) -> None:
+    told = events(count)
     with duckdb.connect() as connection:
         connection.execute("create table happened (event_id varchar, device_id varchar, occurred_at timestamp)")
         names, devices, times = zip(*told, strict=True)
