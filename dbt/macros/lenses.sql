@@ -88,14 +88,20 @@
     {% set so_far = "over (in_turn rows unbounded preceding)" %}
     {% set before = "over (in_turn rows between unbounded preceding and 1 preceding)" %}
     {% set in_turn = "window in_turn as (partition by " ~ key ~ " order by first_place)" %}
+    {# Open stays never have the turn of others, so ranks tell how many of them come before a stay. #}
     turned as (
         select
             *,
-            row_number() over in_turn as place,
-            count(case when way_out = 'open' then 1 end) {{ before }} as stretch,
-            count(case when way_out = 'advanced' then 1 end) {{ so_far }} as advanced_so_far
+            row_number() over by_turn as place,
+            case
+                when way_out = 'open'
+                then rank() over of_kind - 1
+                else rank() over by_turn - rank() over of_kind
+            end as stretch
         from {{ stays }}
-        window in_turn as (partition by {{ key }} order by turn)
+        window
+            by_turn as (partition by {{ key }} order by turn),
+            of_kind as (partition by {{ key }}, way_out = 'open' order by turn)
     ),
 
     counted_stretches as (

@@ -57,23 +57,25 @@ with
         where counted.stage_order < last_stages.stage_order
     ),
 
-    measured_stays as (
+    {# Each attempt at a stage is in one part, and each part in up to four slices: a part is joined on its number. #}
+    parts as (
         select
             journey,
             week_start_date,
             assigned_segment,
             stage_order,
-            way_out,
-            {{ turn_of("stayed_seconds", "way_out") }} as turn
+            row_number() over (
+                order by journey, week_start_date, assigned_segment, stage_order
+            ) as part_number
         from attempt_stages
+        group by journey, week_start_date, assigned_segment, stage_order
     ),
 
-    sliced as (
-        {{ with_slices("measured_stays", ["journey", "week_start_date", "stage_order", "way_out", "turn"]) }}
-    ),
+    sliced as ({{ with_slices("parts", ["journey", "week_start_date", "stage_order", "part_number"]) }}),
 
-    stays as (
-        select slices.slice_number, 0 as grid, sliced.way_out, sliced.turn
+    {# Grouped, or the engine would join the many stays on texts first. #}
+    slices_of_parts as (
+        select sliced.part_number, slices.slice_number
         from sliced
         inner join
             slices
@@ -81,6 +83,27 @@ with
             and sliced.week = slices.week
             and sliced.segment = slices.segment
             and sliced.stage_order = slices.stage_order
+        group by sliced.part_number, slices.slice_number
+    ),
+
+    stays_of_parts as (
+        select
+            parts.part_number,
+            attempt_stages.way_out,
+            {{ turn_of("attempt_stages.stayed_seconds", "attempt_stages.way_out") }} as turn
+        from attempt_stages
+        inner join
+            parts
+            on attempt_stages.journey = parts.journey
+            and attempt_stages.week_start_date = parts.week_start_date
+            and attempt_stages.assigned_segment is not distinct from parts.assigned_segment
+            and attempt_stages.stage_order = parts.stage_order
+    ),
+
+    stays as (
+        select slices_of_parts.slice_number, 0 as grid, stays_of_parts.way_out, stays_of_parts.turn
+        from stays_of_parts
+        inner join slices_of_parts on stays_of_parts.part_number = slices_of_parts.part_number
     ),
 
     {{ competing_risks("stays", ["slice_number"]) }},
@@ -98,24 +121,35 @@ with
     ),
 
     {# The share that has gone on with each that goes: those of the stretch so far are one draw of many again. #}
+    numbered as (
+        select
+            slice_number,
+            stretch,
+            turn,
+            row_number() over (partition by slice_number order by turn) as advanced_so_far
+        from turned
+        where way_out = 'advanced'
+    ),
+
     advancing as (
         select
-            turned.slice_number,
-            (turned.turn - turned.turn % 2) / 2000000.0 as stayed_seconds,
+            numbered.slice_number,
+            (numbered.turn - numbered.turn % 2) / 2000000.0 as stayed_seconds,
             stretches.rate_before,
             stretches.watched,
-            (turned.advanced_so_far - stretches.advanced_before) / stretches.watched as share_of_stretch,
+            (numbered.advanced_so_far - stretches.advanced_before) / stretches.watched as share_of_stretch,
             stretches.hazards - stretches.hazard as hazards,
             stretches.advanced_linear - stretches.advanced_linear_step as linear,
             stretches.advanced_square - stretches.advanced_square_step as square,
             stretches.advanced_rate
             - stretches.rate_before
-            * (stretches.advanced_before + stretches.advanced - turned.advanced_so_far)
+            * (stretches.advanced_before + stretches.advanced - numbered.advanced_so_far)
             / stretches.watched as rate
-        from turned
+        from numbered
         inner join
-            stretches on turned.slice_number = stretches.slice_number and turned.stretch = stretches.stretch
-        where turned.way_out = 'advanced'
+            stretches
+            on numbered.slice_number = stretches.slice_number
+            and numbered.stretch = stretches.stretch
     ),
 
     advanced as (
