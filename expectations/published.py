@@ -353,6 +353,9 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         _none_above("reopen_count", "solved_count"),
         *_shares("repeat", "first_contact_resolution", "reopen"),
         *money("cost_amount", "cost_currency"),
+        between("reopen_cost_amount", 0),
+        between("repeat_cost_amount", 0),
+        _none_above("repeat_cost_amount", "cost_amount"),
     ],
     "stage_contacts": [
         *given("stage"),

@@ -88,7 +88,7 @@ def test_doctor_finds_nothing_wrong_with_an_empty_folder(here: Settings, capsys)
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert all(line.startswith("ok ") for line in printed)
-    assert len(printed) == 8
+    assert len(printed) == 9
 
 
 def test_doctor_finds_an_open_key_and_a_missing_inbox(here: Settings, capsys) -> None:

@@ -117,7 +117,7 @@ def _lenses(folder: Path) -> dict[str, float]:
     """Seconds of each model; views cost nothing until they are read."""
     started = time.perf_counter()
     seconds = build_models(_settings(folder), models=LENSES, as_of=AS_OF)
-    return {**seconds, "all": time.perf_counter() - started}
+    return {**seconds, "all": sum(seconds.values()), "all, with dbt's start": time.perf_counter() - started}
 
 
 def _in_a_process(work: str, folder: Path, *arguments: str) -> tuple[dict[str, float], float]:

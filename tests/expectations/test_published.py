@@ -121,7 +121,7 @@ GOOD = {
         0.5 as repeat_high, 7 as first_contact_count, 0.7 as first_contact_resolution_rate,
         0.4 as first_contact_resolution_low, 0.9 as first_contact_resolution_high, 10 as solved_count,
         1 as reopen_count, 0.1 as reopen_rate, 0.02 as reopen_low, 0.4 as reopen_high, 84.0::double as cost_amount,
-        'USD' as cost_currency""",
+        14.0::double as repeat_cost_amount, 7.0::double as reopen_cost_amount, 'USD' as cost_currency""",
     "stage_contacts": """
         'checkout' as journey, '2026-03-02' as week, date '2026-03-02' as week_start_date, 'all' as segment,
         1 as stage_order, 'cart' as stage, 'website' as touchpoint, 'chat' as channel, 3 as contact_count,
@@ -275,6 +275,7 @@ BREAKS = {
     ("support_outcomes", "week, week_start_date"): "week = 'all'",
     ("support_outcomes", "judged_count, contact_count"): "contact_count = 9",
     ("support_outcomes", "repeat_count, first_contact_count, judged_count"): "repeat_count = 4",
+    ("support_outcomes", "repeat_cost_amount, cost_amount"): "repeat_cost_amount = 85",
     ("support_outcomes", "reopen_count, solved_count"): "solved_count = 0",
     ("support_outcomes", "repeat_low, repeat_rate"): "repeat_low = 0.3",
     ("support_outcomes", "repeat_rate, repeat_high"): "repeat_high = 0.1",

@@ -304,7 +304,7 @@ def test_published_example_shows_both_orders_and_the_waits(lenses: Lenses) -> No
     longest = ", the longest wait of the journey"
     assert rows == [
         ("Signed up", 1.0, 1.0, None, None, None, None),
-        ("Account", 0.95, 0.95, 500, 5, 5, "people wait 30 s before it"),
+        ("Account", 0.95, 0.95, 500, 5, 5, None),
         ("Profile", 0.78, 0.821053, 1700, 3, 3, "people wait 2 min before it"),
         ("First use", 0.52, 0.666667, 2600, 1, 2, "people wait 45 min before it"),
         (

@@ -134,14 +134,14 @@ def test_outcomes_leave_out_whom_nobody_can_judge(by_hand: duckdb.DuckDBPyConnec
     """
     columns = (
         "contact_count, judged_count, repeat_count, first_contact_count, solved_count, reopen_count, reopen_rate, "
-        "cost_amount::varchar, cost_currency"
+        "cost_amount::varchar, repeat_cost_amount::varchar, reopen_cost_amount::varchar, cost_currency"
     )
     assert by_hand.execute(
         f"select channel, {columns} from published.support_outcomes where week = 'all' order by channel"
     ).fetchall() == [
-        ("call", 2, 1, 0, 1, 0, 0, None, "18.00", "USD"),
-        ("chat", 2, 2, 0, 1, 0, 0, None, "10.00", "USD"),
-        ("ticket", 4, 3, 1, 0, 3, 1, 0.333333, "28.00", "USD"),
+        ("call", 2, 1, 0, 1, 0, 0, None, "18.00", "0.00", "0.00", "USD"),
+        ("chat", 2, 2, 0, 1, 0, 0, None, "10.00", "0.00", "0.00", "USD"),
+        ("ticket", 4, 3, 1, 0, 3, 1, 0.333333, "28.00", "7.00", "7.00", "USD"),
     ]
     assert by_hand.execute(
         "select week, contact_count, judged_count, repeat_rate, first_contact_resolution_rate "

@@ -7,6 +7,9 @@
     - each person counts once, by the first of such attempts at the journey;
     - neither the start counts as an action, nor what ends the journey or tells of an outcome.
 #}
+{# An action after which everybody converted is one that converting brings about. #}
+{% set may_be_aha = "q_value < 0.05 and lift > 1 and converted_with < people_with" %}
+
 with
     attempts as (
         select
@@ -151,7 +154,7 @@ with
             *,
             row_number() over (
                 partition by journey
-                order by case when q_value < 0.05 and lift > 1 then 0 else 1 end, lift desc nulls last, action
+                order by case when {{ may_be_aha }} then 0 else 1 end, lift desc nulls last, action
             ) as place
         from discovered
     ),
@@ -168,7 +171,7 @@ with
             round(exp(ln(nullif(lift, 0)) - {{ z95() }} * log_error), 6) as lift_low,
             round(exp(ln(nullif(lift, 0)) + {{ z95() }} * log_error), 6) as lift_high,
             round(q_value, 6) as q_value,
-            coalesce(q_value < 0.05 and lift > 1 and place = 1, false) as is_aha,
+            coalesce({{ may_be_aha }} and place = 1, false) as is_aha,
             case
                 when not is_comparable
                 then

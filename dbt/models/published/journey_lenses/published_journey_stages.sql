@@ -322,7 +322,9 @@ with
             case when ranked.is_ranked then ranked.place_by_lost end as rank_by_lost,
             case when ranked.is_ranked then ranked.place_by_step_rate end as rank_by_step_rate,
             case
-                when ranked.is_ranked and ranked.median_hours_from_previous is not null
+                when
+                    ranked.is_ranked
+                    and ranked.median_hours_from_previous >= {{ var("least_telling_wait_hours") }}
                 then
                     'people wait '
                     || {{ duration_text("ranked.median_hours_from_previous") }}

@@ -88,6 +88,8 @@ with
             round({{ wilson_low("summed.reopen_count", "summed.solved_count") }}, 6) as reopen_low,
             round({{ wilson_high("summed.reopen_count", "summed.solved_count") }}, 6) as reopen_high,
             cast(summed.contact_count * costs.cost_amount as decimal(18, 2)) as cost_amount,
+            cast(summed.repeat_count * costs.cost_amount as decimal(18, 2)) as repeat_cost_amount,
+            cast(summed.reopen_count * costs.cost_amount as decimal(18, 2)) as reopen_cost_amount,
             costs.currency as cost_currency
         from summed
         left join costs on summed.channel = costs.channel
