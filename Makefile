@@ -6,8 +6,9 @@ BIN := .venv/bin
 
 setup: .venv/.ready
 
+# From scratch, as a set-up that was interrupted leaves half-written packages.
 .venv/.ready: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m compileall -q dagster_project ml expectations
