@@ -14,7 +14,6 @@ from dagster_project.settings import Settings, load_settings
 
 # Files still being copied grow: they are looked at again after this, and land when they stand still.
 INBOX_SECONDS = 60
-RUN_KEY_TAG = "throughline/inbox"
 
 
 def inbox_state(settings: Settings) -> str:

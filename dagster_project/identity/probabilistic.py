@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 METHOD = "1"
 """Raise it when the same profiles give other links than before."""
-LINK_KIND = "probabilistic"
 
 FIELDS = tuple(field for field in PROFILE_FIELDS if field != "full_name")
 """What a profile may say of a person, each readable text or null; a full name is taken apart."""
