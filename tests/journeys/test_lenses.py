@@ -294,7 +294,8 @@ def test_small_numbers_are_not_ranked(lenses: Lenses) -> None:
 def test_published_example_shows_both_orders_and_the_waits(lenses: Lenses) -> None:
     """Of 10,000 who entered 95, 78, 52, 34 and 28 % completed each step, with waits of 2 min, 45 min and 4.2 days.
 
-    By people lost first use comes first, then second session, then profile; by step rate the second session does. Half a minute is no reason.
+    By people lost first use comes first, then second session, then profile; by step rate the second session does.
+    Half a minute is no reason.
     """
     rows = lenses.rows(
         "select stage, shared_rate, step_rate, lost_before_count, rank_by_lost, rank_by_step_rate, likely_reason "
