@@ -186,10 +186,11 @@ def _row_counts(settings: Settings) -> dict[tuple[str, ...], int]:
 
 def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetKey, dict[str, Any]]:
     """Pictures of the tables that are best seen as one, and lists: what is wrong with the data, what is hindsight."""
-    funnel, health, quality, segments, models, identity, flows = (
+    funnel, survival, health, quality, segments, models, identity, flows = (
         dg.AssetKey(["published", table])
         for table in (
             "journey_stages",
+            "stage_survival",
             "journey_health_scores",
             "data_quality",
             "customer_segments",
@@ -198,7 +199,7 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
             "journey_transitions",
         )
     )
-    if not {funnel, health, quality, segments, models, identity, flows} & wanted:
+    if not {funnel, survival, health, quality, segments, models, identity, flows} & wanted:
         return {}
     from dagster_project.publishing.pictures import (
         as_markdown,
@@ -210,6 +211,7 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
         draw_map,
         draw_person_sizes,
         draw_segments,
+        draw_survival,
         list_problems,
         list_survivorship,
     )
@@ -217,6 +219,11 @@ def _pictures(settings: Settings, *, wanted: set[dg.AssetKey]) -> dict[dg.AssetK
     with open_warehouse(settings, read_only=True) as connection:
         told: dict[dg.AssetKey, dict[str, Callable[[], str]]] = {
             funnel: {"funnel": lambda: as_markdown(draw_funnels(connection), alt="Funnel per journey")},
+            survival: {
+                "curves": lambda: as_markdown(
+                    draw_survival(connection), alt="Shares gone on and lost by days since each stage was reached"
+                )
+            },
             # Drawn when the whole stage is built: friction and touchpoints are there, too.
             flows: {"map": lambda: as_markdown(draw_map(connection), alt="The map of every journey")},
             health: {

@@ -25,6 +25,10 @@ MAP_TOUCHPOINTS, MAP_FLOWS, MAP_INCHES = 5, 30, 3.6
 WEEKS_SHOWN = 26
 SEGMENT_WEEKS_SHOWN = 13
 PROBLEMS_SHOWN = 40
+CURVE_JOURNEYS_SHOWN, CURVES_IN_A_ROW, CURVE_INCHES = 12, 4, 1.45
+# A window of fewer days has no curve by days.
+CURVE_DAYS = 3
+CURVE_NAME = 22
 WIDTH_INCHES, ROW_INCHES, ARRIVAL_INCHES, CELL_INCHES, SEGMENT_INCHES, WEIGHT_INCHES = 8.0, 2.2, 0.75, 0.7, 0.6, 0.24
 
 _NO_SEGMENTS = "There are no segments yet."
@@ -34,6 +38,23 @@ _FUNNELS = """
     from published.journey_stages
     where week = 'all' and segment = 'all'
     order by journey, stage_order
+"""
+_SURVIVAL = """
+    with used as (
+        select journey
+        from published.stage_survival
+        where day = 0
+        group by journey
+        order by arg_min(at_risk_count, stage_order) desc, journey
+        limit ?
+    )
+    select
+        journey, stage_order, stage, day, advanced_rate, coalesce(advanced_low, advanced_rate),
+        coalesce(advanced_high, advanced_rate), lost_rate, coalesce(lost_low, lost_rate),
+        coalesce(lost_high, lost_rate), at_risk_count
+    from published.stage_survival
+    inner join used using (journey)
+    order by journey, stage_order, day
 """
 _HEALTH = """
     select journey, week_start_date, health_score, health_low, health_high, status
@@ -297,6 +318,94 @@ def draw_funnels(connection: duckdb.DuckDBPyConnection) -> bytes:
         axis.spines["bottom"].set_visible(False)
         _title(axis, f"{journey}: {stages[-1][2]:.0%} reach “{names[-1]}”")
     return _png(figure)
+
+
+def draw_survival(connection: duckdb.DuckDBPyConnection) -> bytes:
+    """Draw how many have gone on and how many are lost by days since each stage was reached, a panel per stage.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a database with ``published.stage_survival``.
+
+    Returns
+    -------
+    bytes
+        A PNG of the journeys that most people enter, with 95 % intervals. Where the window is too short for a curve
+        there are points at its end.
+    """
+    journeys: dict[str, dict[tuple[int, str], list[tuple[Any, ...]]]] = {}
+    for journey, order, stage, *day in connection.execute(_SURVIVAL, [CURVE_JOURNEYS_SHOWN]).fetchall():
+        journeys.setdefault(journey, {}).setdefault((order, stage), []).append(tuple(day))
+    # A journey begins a row of its own, and takes as many as it needs.
+    places: list[tuple[str, int, str] | None] = []
+    for journey, stages in journeys.items():
+        places += [(journey, *stage) for stage in stages]
+        places += [None] * (-len(places) % CURVES_IN_A_ROW)
+    rows = len(places) // CURVES_IN_A_ROW
+    if not rows:
+        figure, _ = _figure(0)
+        return _png(figure)
+    height = 0.4 + CURVE_INCHES * rows
+    figure, axes = _figure(rows, columns=CURVES_IN_A_ROW, height=height)
+    figure.subplots_adjust(left=0.06, right=0.99, top=1 - 0.45 / height, bottom=0.3 / height, hspace=0.9, wspace=0.06)
+    before = None
+    for number, (axis, place) in enumerate(zip(axes, places, strict=True)):
+        if place is None:
+            axis.set_axis_off()
+            continue
+        journey, *stage = place
+        days = journeys[journey][stage[0], stage[1]]
+        _draw_one_stay(axis, stage[1], days, is_first=number % CURVES_IN_A_ROW == 0)
+        if journey != before:
+            _title(axis, _most_lost(journey, journeys[journey]), pad=18)
+        before = journey
+    return _png(figure)
+
+
+def _most_lost(journey: str, stages: dict[tuple[int, str], list[tuple[Any, ...]]]) -> str:
+    """The sentence over a journey: in which stage the greatest share is lost."""
+    (_, stage), days = max(stages.items(), key=lambda item: (item[1][-1][4], -item[0][0]))
+    window, lost, low, high = days[-1][0], *days[-1][4:7]
+    within = f"within {window} {'day' if window == 1 else 'days'}"
+    if not lost:
+        return f"{journey}: nobody is lost {within}"
+    most = " most," if len(stages) > 1 else ""
+    return f"{journey}: “{stage}” loses{most} {lost:.0%} {within} ({low:.0%} to {high:.0%})"
+
+
+def _draw_one_stay(axis: Axes, stage: str, days: list[tuple[Any, ...]], *, is_first: bool) -> None:
+    """Draw what became of those who reached a stage: two curves, or two points where the window is short."""
+    numbers, entered, end = [day[0] for day in days], days[0][7], days[-1][0]
+    advanced, lost = days[-1][1], days[-1][4]
+    # Ends that meet are written one above the other.
+    apart = max(0.0, 0.16 - abs(advanced - lost)) / 2 * (1 if advanced >= lost else -1)
+    for words, colour, column, shift in (("go on", ACCENT, 1, apart), ("lost", ALARM, 4, -apart)):
+        rates, lows, highs = ([day[column + part] for day in days] for part in range(3))
+        if end < CURVE_DAYS:
+            axis.vlines(end, lows[-1], highs[-1], color=colour, alpha=0.4, linewidth=3)
+            axis.plot([end], [rates[-1]], color=colour, marker="o", markersize=4, clip_on=False)
+        else:
+            axis.fill_between(numbers, lows, highs, step="post", color=colour, alpha=0.2, linewidth=0)
+            axis.step(numbers, rates, where="post", color=colour, linewidth=1.3)
+        axis.annotate(
+            f"{rates[-1]:.0%} {words}",
+            (end, max(rates[-1] + shift, 0.07)),
+            (4, 0),
+            textcoords="offset points",
+            fontsize=7,
+            color=colour,
+            va="center",
+        )
+    name = stage if len(stage) <= CURVE_NAME else f"{stage[: CURVE_NAME - 1]}…"
+    axis.annotate(f"{name} · {entered:,}", (0, 1.06), xycoords="axes fraction", fontsize=7.5, parse_math=False)
+    # To the right of the ends there is room for their words.
+    axis.set_xlim(0, 1.55 * max(end, 1))
+    axis.set_ylim(0, 1.02)
+    axis.spines["bottom"].set_bounds(0, end)
+    axis.set_xticks([0, end], ["0", f"{end} {'day' if end == 1 else 'days'}"])
+    axis.set_yticks([0, 0.5, 1], ["0%", "50%", "100%"] if is_first else [""] * 3)
+    axis.tick_params(labelsize=6.5, length=2)
 
 
 def draw_health(connection: duckdb.DuckDBPyConnection) -> bytes:
@@ -647,8 +756,8 @@ def list_survivorship(connection: duckdb.DuckDBPyConnection) -> str:
     return "\n".join(lines)
 
 
-def _title(axis: Axes, sentence: str) -> None:
-    axis.set_title(sentence, loc="left", fontsize=9, fontweight="bold", parse_math=False)
+def _title(axis: Axes, sentence: str, *, pad: float | None = None) -> None:
+    axis.set_title(sentence, loc="left", fontsize=9, fontweight="bold", parse_math=False, pad=pad)
 
 
 def as_markdown(picture: bytes, *, alt: str) -> str:

@@ -20,6 +20,7 @@ from dagster_project.publishing.pictures import (
     draw_match_weights,
     draw_person_sizes,
     draw_segments,
+    draw_survival,
     list_problems,
     list_survivorship,
 )
@@ -142,6 +143,60 @@ def test_the_map_shows_stages_touchpoints_and_friction_that_are_there(said: list
 def test_a_funnel_says_how_many_reach_the_end(connection: duckdb.DuckDBPyConnection, titles: list[str]) -> None:
     assert draw_funnels(connection).startswith(PNG)
     assert "trial: 25% reach “Paid”" in titles
+
+
+def test_curves_say_how_many_go_on_and_where_most_are_lost(
+    connection: duckdb.DuckDBPyConnection, said: list[str], titles: list[str]
+) -> None:
+    connection.execute(
+        """
+        create table published.stage_survival as from (values
+            ('trial', 1, 'Started', 0, 0.0::double, null, null, 0.0::double, null::double, null::double, 1200),
+            ('trial', 1, 'Started', 30, 0.75, 0.7, 0.8, 0.2, 0.15, 0.25, 9),
+            ('trial', 2, 'Used', 0, 0.0, null, null, 0.0, null, null, 900),
+            ('trial', 2, 'Used', 30, 0.5, 0.45, 0.55, 0.46, 0.4, 0.52, 0),
+            ('support', 1, 'Asked', 0, 0.0, null, null, 0.0, null, null, 7),
+            ('support', 1, 'Asked', 1, 1.0, null, null, 0.0, null, null, 0)
+        ) as curves(
+            journey, stage_order, stage, day, advanced_rate, advanced_low, advanced_high, lost_rate, lost_low,
+            lost_high, at_risk_count
+        )
+        """
+    )
+    picture = draw_survival(connection)
+    assert picture.startswith(PNG)
+    assert titles == [
+        "support: nobody is lost within 1 day",
+        "trial: “Used” loses most, 46% within 30 days (40% to 52%)",
+    ]
+    assert said == [
+        *("100% go on", "0% lost", "Asked · 7"),
+        *("75% go on", "20% lost", "Started · 1,200"),
+        *("50% go on", "46% lost", "Used · 900"),
+    ]
+    assert draw_survival(connection) == picture
+    connection.execute("delete from published.stage_survival")
+    draw_survival(connection)
+    assert said[-1] == "No journey has data yet."
+
+
+def test_of_many_journeys_the_curves_are_those_that_most_people_enter(
+    connection: duckdb.DuckDBPyConnection, titles: list[str]
+) -> None:
+    """Twenty journeys: the higher its number, the more enter one, and the fewer come to its second stage."""
+    connection.execute(
+        """
+        create table published.stage_survival as
+        select
+            format('journey {:02d}', number) as journey, stage_order, 'Stage' as stage, day, 0::double as advanced_rate,
+            null::double as advanced_low, null::double as advanced_high, 0::double as lost_rate,
+            null::double as lost_low, null::double as lost_high,
+            if(stage_order = 1, 1000 + number, 100 - number) as at_risk_count
+        from range(20) as journeys(number), range(1, 3) as stages(stage_order), range(8) as days(day)
+        """
+    )
+    assert draw_survival(connection).startswith(PNG)
+    assert titles == [f"journey {number:02d}: nobody is lost within 7 days" for number in range(8, 20)]
 
 
 def test_a_trend_says_the_last_score_and_the_degraded_weeks(
