@@ -214,7 +214,7 @@ def _print_outcome(settings: Settings, *, path: Path, outcome: str) -> None:
 
     print()
     _print_health(path, settings=settings)
-    _print_friction(path)
+    _print_journeys(path)
     _print_identity(path)
     has_models = _print_models(path, settings=settings)
     print()
@@ -258,16 +258,16 @@ def _print_health(path: Path, *, settings: Settings) -> None:
         print(f"{journey:<26}{week!s:<13}{shown:>7}  {interval:<11}{status or '-':<10}{reason or ''}")
 
 
-def _print_friction(path: Path) -> None:
-    """Print what costs most, and what one cohort alone carries."""
-    from dagster_project.publishing.summaries import tell_friction
+def _print_journeys(path: Path) -> None:
+    """Print how many set out and how that ended, what costs most, and what one cohort alone carries."""
+    from dagster_project.publishing.summaries import tell_friction, tell_journeys
     from dagster_project.publishing.versions import read_version
     from dagster_project.warehouse import open_database
 
     version = read_version(path)
     assert version is not None
     with open_database(version.database_path) as connection:
-        lines = tell_friction(connection)
+        lines = tell_journeys(connection) + tell_friction(connection)
     if lines:
         print("\n" + "\n".join(lines))
 

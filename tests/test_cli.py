@@ -65,6 +65,22 @@ def test_run_prints_the_health_that_is_published(demo: Demo) -> None:
     assert printed == {journey: ["2026-06-22", str(score)] for journey, score in rows}
 
 
+def test_run_tells_as_many_attempts_as_entered_the_funnels(demo: Demo) -> None:
+    version = current_version(demo.settings)
+    assert version is not None
+    with duckdb.connect(str(version.database_path), read_only=True) as connection:
+        ((attempts, journeys, still_open),) = connection.execute(
+            """
+            select sum(entered_count) filter (stage_order = 1), count(distinct journey), sum(open_count)
+            from journey_stages
+            where week = 'all' and segment = 'all'
+            """
+        ).fetchall()
+    told = next(line for line in demo.output.splitlines() if line.startswith("Journeys: "))
+    assert told.startswith(f"Journeys: {journeys} with {attempts:,} attempts of ")
+    assert told.endswith(f" lost, {still_open:,} open.")
+
+
 def test_status_tells_runs_ledger_version_and_alerts(demo: Demo, monkeypatch, capsys) -> None:
     for name, value in environment_of(demo.settings).items():
         monkeypatch.setenv(name, value)

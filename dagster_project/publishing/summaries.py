@@ -1,4 +1,4 @@
-"""What a published version says of identity, models, scores and segments, in lines for a terminal."""
+"""What a published version says of journeys, identity, models, scores and segments, in lines for a terminal."""
 
 from __future__ import annotations
 
@@ -165,6 +165,44 @@ def tell_segments(connection: duckdb.DuckDBPyConnection) -> list[str]:
         title = textwrap.shorten(name or "", 60, placeholder=" …")
         lines.append(f"{segment:<12}{title:<62}{_count(customers):>11}{converted:>12}")
     return lines
+
+
+def tell_journeys(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Tell how many set out on how many journeys, and how that ended or stands.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        On a published DuckDB file.
+
+    Returns
+    -------
+    list of str
+        Lines; none where nobody set out.
+    """
+    rows = _read(
+        connection,
+        "journey_attempts",
+        """
+        select
+            count(*), count(distinct person_id), count(distinct journey), count(*) filter (status = 'converted'),
+            count(*) filter (status = 'lost'), count(*) filter (status = 'open')
+        from journey_attempts
+        """,
+    )
+    lines = []
+    for attempts, persons, journeys, converted, lost, still_open in rows:
+        if attempts:
+            told = (
+                f"Journeys: {journeys:,} with {_many(attempts, 'attempt')} of {_many(persons, 'person')}: "
+                f"{converted:,} converted, {lost:,} lost, {still_open:,} open."
+            )
+            lines += textwrap.wrap(told, WIDTH, subsequent_indent="  ")
+    return lines
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def tell_friction(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -7,7 +7,14 @@ from datetime import date
 import duckdb
 import pytest
 
-from dagster_project.publishing.summaries import WIDTH, tell_cards, tell_identity, tell_models, tell_segments
+from dagster_project.publishing.summaries import (
+    WIDTH,
+    tell_cards,
+    tell_identity,
+    tell_journeys,
+    tell_models,
+    tell_segments,
+)
 
 TONIGHT = date(2026, 7, 1)
 CARDS = """
@@ -28,6 +35,7 @@ SEGMENTS = """
         segment varchar, name varchar, customer_count bigint, conversion_rate double, version_id varchar
     )
 """
+ATTEMPTS = "create table journey_attempts (journey varchar, person_id varchar, status varchar, version_id varchar)"
 CHAMPION = {
     "model": "pays_within_14_days",
     "model_version": "9",
@@ -58,7 +66,7 @@ CHAMPION = {
 @pytest.fixture
 def connection() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
-    for table in (CARDS, SCORES, SEGMENTS):
+    for table in (CARDS, SCORES, SEGMENTS, ATTEMPTS):
         connection.execute(table)
     return connection
 
@@ -73,7 +81,7 @@ def add(connection: duckdb.DuckDBPyConnection, **given: object) -> None:
 def test_nothing_is_told_of_absent_or_empty_tables(connection: duckdb.DuckDBPyConnection) -> None:
     for empty in (duckdb.connect(), connection):
         assert tell_cards(empty) == tell_models(empty, tonight=TONIGHT) == tell_segments(empty) == []
-        assert tell_identity(empty) == []
+        assert tell_identity(empty) == tell_journeys(empty) == []
 
 
 def test_cards_tell_each_version_latest_first_and_the_champion_always(connection: duckdb.DuckDBPyConnection) -> None:
@@ -215,3 +223,27 @@ def test_identity_is_told_in_a_few_lines(connection: duckdb.DuckDBPyConnection) 
         "trial                        27 % (25 to 29)       -                  100 % (100 to 100)",
     ]
     assert all(len(line) <= WIDTH for line in tell_identity(connection))
+
+
+def test_journeys_are_told_by_how_they_ended(connection: duckdb.DuckDBPyConnection) -> None:
+    """One attempt, then 3,010 more: of ten in a row one is open, four are lost and five converted."""
+    connection.execute(
+        "insert into journey_attempts by name select 'trial' as journey, 'p' as person_id, 'open' as status"
+    )
+    assert tell_journeys(connection) == [
+        "Journeys: 1 with 1 attempt of 1 person: 0 converted, 0 lost, 1 open.",
+    ]
+    connection.execute(
+        """
+        insert into journey_attempts by name
+        select
+            if(number < 3000, 'trial', 'support') as journey, format('p{}', number % 1500) as person_id,
+            case when number % 10 = 0 then 'open' when number % 2 = 0 then 'lost' else 'converted' end as status
+        from range(3010) as numbers(number)
+        """
+    )
+    lines = tell_journeys(connection)
+    assert " ".join(" ".join(lines).split()) == (
+        "Journeys: 2 with 3,011 attempts of 1,501 persons: 1,505 converted, 1,204 lost, 302 open."
+    )
+    assert all(len(line) <= WIDTH for line in lines)
