@@ -1,6 +1,6 @@
 """Friction: attempts whose window is over, compared with their like every night.
 
-The rules are in the steps of ``journeys``, the statistics in ``ml/friction.py``; here they meet the warehouse.
+The rules are in the steps of ``journeys``, the statistics in ``ml/friction``; here they meet the warehouse.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from dagster_project.failpoints import failpoint
+from dagster_project.night import source_digest
 from dagster_project.settings import PROJECT_ROOT
 
 POINTS_SHOWN = 15
@@ -131,9 +132,8 @@ def find_tonight(connection: duckdb.DuckDBPyConnection, *, timezone: str) -> Rep
 
 def _digest(inputs: dict[str, pa.Table]) -> str:
     """Name all that friction is found from: the same name, the same points."""
-    digest = hashlib.sha256()
-    for source in (Path(__file__), PROJECT_ROOT / "ml" / "friction.py"):
-        digest.update(source.read_bytes())
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest.update(source_digest(PROJECT_ROOT / "ml" / "friction").encode())
     for table in inputs.values():
         with pa.BufferOutputStream() as sink:
             with pa.ipc.new_stream(sink, table.schema) as writer:

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from ml import friction
 from ml.friction import find_friction
+from ml.friction.chances import extra_losses, upper_tail
+from ml.friction.journey import COHORTS
+from ml.friction.points import Family, Point, control
 from tests.ml.attempts import NO_PLAYBOOKS, PLAYBOOK, STAGES, VALUES, draw
 
 MONDAY = date(2026, 3, 2)
@@ -26,11 +28,11 @@ def attempts_of(**columns: list) -> pa.Table:
         "week_start_date": [MONDAY] * size,
         "started_on": [MONDAY + timedelta(days=number % 7) for number in range(size)],
         "first_channel": ["direct"] * size,
-        **{name: [None] * size for name in friction.COHORTS},
+        **{name: [None] * size for name in COHORTS},
         "os": ["Windows"] * size,
         "device_type": ["desktop"] * size,
     }
-    kinds = {name: pa.string() for name in ("first_channel", *friction.COHORTS)}
+    kinds = {name: pa.string() for name in ("first_channel", *COHORTS)}
     return pa.table({name: pa.array(values, kinds.get(name)) for name, values in (usual | columns).items()})
 
 
@@ -70,7 +72,7 @@ def form(errors: int, lost_errors: int, others: int, lost_others: int) -> tuple[
 
 def test_interval_of_a_difference_is_newcombes() -> None:
     """Newcombe (1998), table II: 56 of 70 against 48 of 80 differ by 0.20, 0.0524 to 0.3339 by method 10."""
-    extra, low, high = friction._extra(56, 70, 48 / 80, 80)
+    extra, low, high = extra_losses(56, 70, 48 / 80, 80)
     assert extra / 70 == pytest.approx(0.2)
     assert (round(low / 70, 4), round(high / 70, 4)) == (0.0524, 0.3339)
 
@@ -79,7 +81,7 @@ def test_interval_of_a_difference_is_newcombes() -> None:
     ("hits", "tries", "rate", "weight"), [(30, 60, 0.2, 300), (9, 400, 0.005, 2_000), (5, 30, 0, 50)]
 )
 def test_upper_tail_is_scipys_beta_binomial(hits: int, tries: int, rate: float, weight: float) -> None:
-    found = friction._upper_tail(hits, tries, rate, weight)
+    found = upper_tail(hits, tries, rate, weight)
     expected = stats.betabinom.sf(hits - 1, tries, rate * weight + 0.5, (1 - rate) * weight + 0.5)
     assert float(found) == pytest.approx(expected, rel=1e-6)
 
@@ -88,15 +90,15 @@ def test_false_discoveries_are_controlled_as_scipy_does() -> None:
     rng = np.random.default_rng(4)
     p_values = np.concatenate([rng.random(80), rng.random(20) / 1_000])
     points = [
-        friction._Point(
+        Point(
             week=0, place=0, signal=0, cohort=0, attempt_count=30, lost_count=0, extra=(0, 0, 0), p_value=float(p),
             ratio=0, attempts=np.arange(1), hit_count=0, reference=(0, 0),
         )
         for p in p_values
     ]  # fmt: skip
     # Two families of tests are one where they are controlled together.
-    parts = [friction._Tests(points=points[a:b], p_values=p_values[a:b]) for a, b in ((0, 50), (50, 100))]
-    friction._control(parts)
+    parts = [Family(points=points[a:b], p_values=p_values[a:b]) for a, b in ((0, 50), (50, 100))]
+    control(parts)
     assert [point.q_value for point in points] == pytest.approx(stats.false_discovery_control(p_values))
 
 
