@@ -94,6 +94,7 @@ _STEPS = f"""
         steps.stage_order,
         steps.touchpoint,
         steps.is_friction,
+        steps.step_kind,
         cast(
             date_diff('day', date '1970-01-01', cast(timezone($timezone, timezone('UTC', steps.entered_at)) as date))
             as integer
@@ -110,13 +111,18 @@ _STEPS = f"""
             or steps.entered_at < walked.outcome_at - interval {PAPERWORK_SECONDS} second
         )
 """
+# A step that customers take too is theirs.
 _KINDS_OF_STEP = """
     create or replace temp table kinds_of_step as
     select
-        journey, stage_order, touchpoint, is_friction,
+        journey, stage_order, touchpoint, is_friction, is_of_company,
         cast(row_number() over in_journey - 1 as integer) as state,
         cast(dense_rank() over (partition by journey order by touchpoint, is_friction) - 1 as integer) as item
-    from (select distinct journey, stage_order, touchpoint, is_friction from walked_steps)
+    from (
+        select journey, stage_order, touchpoint, is_friction, bool_and(step_kind = 'company') as is_of_company
+        from walked_steps
+        group by journey, stage_order, touchpoint, is_friction
+    )
     window in_journey as (partition by journey order by stage_order, touchpoint, is_friction)
 """
 # A gap of this many seconds ends a session, as on the timeline.
@@ -306,7 +312,7 @@ def _inputs(connection: duckdb.DuckDBPyConnection, *, night: Night) -> str:
     for table, columns in {
         "attempts": "attempt_id, person_id, status, started_at",
         "attempt_spans": "attempt_id, outcome, outcome_at, start_event_id, end_event_id",
-        "steps": "attempt_id, step_number, stage_order, touchpoint, entered_at, touch_count, is_friction",
+        "steps": "attempt_id, step_number, stage_order, touchpoint, entered_at, touch_count, is_friction, step_kind",
         "attempt_events": "attempt_id, event_id, occurred_at, touchpoint, kind, event_stage, stage_order",
     }.items():
         told += connection.execute(f"select count(*), bit_xor(hash({columns})) from journeys.{table}").fetchall()
@@ -329,7 +335,12 @@ def _discover(
         shown = sum(row["verdict"].startswith("converts") for row in paths)
         told["patterns"].append(f"{journey}: {closed:,} ended attempts, {len(paths)} paths, {shown} with a difference.")
         chain = markov.account(
-            walk.states, walk.attempts, statuses=walk.statuses, persons=walk.persons, draws=walk.order
+            walk.states,
+            walk.attempts,
+            statuses=walk.statuses,
+            persons=walk.persons,
+            draws=walk.order,
+            company_steps=walk.company_states,
         )
         found["states"] += [{"journey": journey} | row for row in _state_rows(walk, chain.states)]
         found["state_transitions"] += [{"journey": journey} | row for row in _next_rows(walk, chain.next_steps)]
@@ -407,6 +418,8 @@ class Walk:
         In words.
     state_places : list of tuple
         Stage and touchpoint of each state.
+    company_states : list of int
+        States that the company alone brings about.
     start_items : list of int
         Items of the touchpoints at which the journey's start events happen.
     """
@@ -421,6 +434,7 @@ class Walk:
     item_names: list[str]
     state_names: list[str]
     state_places: list[tuple[int, str]]
+    company_states: list[int]
     start_items: list[int]
 
 
@@ -462,11 +476,11 @@ def read_walks(connection: duckdb.DuckDBPyConnection, *, timezone: str) -> Itera
     journeys = connection.execute("select distinct journey from walked_attempts order by journey").fetchall()
     for (journey,) in journeys:
         kinds = connection.execute(
-            "select state, item, stage_order, touchpoint, is_friction from kinds_of_step"
+            "select state, item, stage_order, touchpoint, is_friction, is_of_company from kinds_of_step"
             " where journey = ? order by state",
             [journey],
         ).fetchall()
-        words = [_WITH_FRICTION.format(where) if is_friction else where for _, _, _, where, is_friction in kinds]
+        words = [_WITH_FRICTION.format(where) if is_friction else where for _, _, _, where, is_friction, _ in kinds]
         named = {item: word for (_, item, *_), word in zip(kinds, words, strict=True)}
         people = connection.execute(
             "select status, person, draw from walked_attempts where journey = ? order by number", [journey]
@@ -494,10 +508,11 @@ def read_walks(connection: duckdb.DuckDBPyConnection, *, timezone: str) -> Itera
                 item_names=[named[item] for item in sorted(named)],
                 state_names=[
                     f"{word} ({stages.get((journey, order), order)})"
-                    for word, (_, _, order, _, _) in zip(words, kinds, strict=True)
+                    for word, (_, _, order, *_) in zip(words, kinds, strict=True)
                 ],
-                state_places=[(order, where) for _, _, order, where, _ in kinds],
-                start_items=sorted({item for _, item, _, where, _ in kinds if (journey, where) in set(starts)}),
+                state_places=[(order, where) for _, _, order, where, *_ in kinds],
+                company_states=[state for state, *_, is_of_company in kinds if is_of_company],
+                start_items=sorted({item for _, item, _, where, *_ in kinds if (journey, where) in set(starts)}),
             ),
         )
 

@@ -6,6 +6,7 @@ open attempt is not known, so that step is counted as no transition; all its ear
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,7 @@ ENOUGH = 30
 LEAST_WITHOUT = 0.2
 # From a step that is changed, the chain may be off by so much.
 TOLERANCE = 0.05
+OF_COMPANY = "The company, not the customer, takes this step, so what it brings is a question for an experiment."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -497,7 +499,15 @@ class Account:
     sentence: str
 
 
-def account(steps: Integers, attempts: Integers, *, statuses: Integers, persons: Integers, draws: Integers) -> Account:
+def account(
+    steps: Integers,
+    attempts: Integers,
+    *,
+    statuses: Integers,
+    persons: Integers,
+    draws: Integers,
+    company_steps: Collection[int] = (),
+) -> Account:
     """Fit a journey's chain and tell its states, what comes next, and what changes would make of it.
 
     The chain reproduces a journey if the share that it makes convert lies within the 95 % interval (Wilson) of what
@@ -513,6 +523,8 @@ def account(steps: Integers, attempts: Integers, *, statuses: Integers, persons:
         OPEN, LOST or CONVERTED; whose attempt it is.
     draws : ndarray of int, shape (attempts,)
         A number per attempt that has nothing to do with it, for keeping some apart.
+    company_steps : collection of int
+        Codes of the steps that the company alone takes: no change to them is offered.
     """
     closed = int((statuses != OPEN).sum())
     if closed < ENOUGH:
@@ -549,7 +561,15 @@ def account(steps: Integers, attempts: Integers, *, statuses: Integers, persons:
     return Account(
         states=states,
         next_steps=_next_steps(walked),
-        what_ifs=_what_ifs(fitted, uncertainty, walked, statuses, is_reproduced=is_reproduced, told=told),
+        what_ifs=_what_ifs(
+            fitted,
+            uncertainty,
+            walked,
+            statuses,
+            company_steps=company_steps,
+            is_reproduced=is_reproduced,
+            told=told,
+        ),
         sentence=f"Memory of {order}. {told}",
     )
 
@@ -583,7 +603,14 @@ def _next_steps(walked: Moves) -> list[dict[str, Any]]:
 
 
 def _what_ifs(
-    fitted: Fitted, uncertainty: Uncertainty, walked: Moves, statuses: Integers, *, is_reproduced: bool, told: str
+    fitted: Fitted,
+    uncertainty: Uncertainty,
+    walked: Moves,
+    statuses: Integers,
+    *,
+    company_steps: Collection[int],
+    is_reproduced: bool,
+    told: str,
 ) -> list[dict[str, Any]]:
     """Both changes of every step that enough attempts came to."""
     chain = fitted.chain
@@ -615,6 +642,9 @@ def _what_ifs(
                 "reason": told,
             }
             rows.append(row)
+            if step in company_steps:
+                row["reason"] = OF_COMPANY
+                continue
             if not is_reproduced:
                 continue
             if change == "remove" and without[step] < max(ENOUGH, LEAST_WITHOUT * conversions):

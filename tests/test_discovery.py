@@ -205,7 +205,9 @@ def test_without_news_nothing_is_done_and_done_again_it_is_the_same(demo: Demo, 
         assert not discover_tonight(connection, night=night, timezone=demo.settings.timezone).is_unchanged
 
 
-def test_journeys_without_attempts_have_no_rows_and_a_sentence(tmp_path: Path) -> None:
+@pytest.fixture
+def empty_warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The tables that discovery reads, without rows."""
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
         connection.execute("create schema journeys; create schema timeline; create schema staging; create schema ops")
         connection.execute(
@@ -219,7 +221,7 @@ def test_journeys_without_attempts_have_no_rows_and_a_sentence(tmp_path: Path) -
             );
             create table journeys.steps (
                 attempt_id varchar, step_number hugeint, stage_order integer, touchpoint varchar, entered_at timestamp,
-                touch_count bigint, is_friction boolean
+                touch_count bigint, is_friction boolean, step_kind varchar
             );
             create table journeys.attempt_events (
                 attempt_id varchar, journey varchar, event_id varchar, occurred_at timestamp, touchpoint varchar,
@@ -229,30 +231,80 @@ def test_journeys_without_attempts_have_no_rows_and_a_sentence(tmp_path: Path) -
             create table staging.journey_stages (journey varchar, stage_order integer, stage varchar)
             """
         )
-        night = SimpleNamespace(as_of=datetime(2026, 6, 30, 23, 59), project_hash="1")
-        report = discover_tonight(connection, night=night, timezone="Europe/Berlin")
-        assert set(report.rows.values()) == {0}
-        assert set(report.told.values()) == {"There are no attempts."}
-        # Five attempts are told as too few, in every table.
-        connection.execute(
-            """
-            insert into staging.journey_stages values ('trial', 1, 'Started');
-            insert into journeys.attempt_spans
-            select 'a' || i, 'trial', 'lost', timestamp '2026-06-02', 's' || i, 'e' || i from range(5) t(i);
-            insert into journeys.attempts
-            select 'a' || i, 'p' || i, 'trial', 'lost', timestamp '2026-06-01' from range(5) t(i);
-            insert into journeys.steps
-            select 'a' || i, 1, 1, 'shop', timestamp '2026-06-01 23:30', 3, false from range(5) t(i);
-            insert into journeys.attempt_events
-            select 'a' || i, 'trial', kind || i, timestamp '2026-06-01 23:30', 'shop', 'touch', 1, 1
-            from range(5) t(i), (values ('s'), ('x'), ('e')) k(kind);
-            insert into timeline.customer_events select event_id, 'visited' from journeys.attempt_events
-            """
-        )
-        report = discover_tonight(connection, night=night, timezone="Europe/Berlin")
-        assert report.rows == {"patterns": 1, "states": 0, "state_transitions": 0, "what_ifs": 0, "abandonment": 0}
-        assert connection.execute(
-            "select kind, pattern, attempt_count, verdict, q_value, first_seen_date from journeys.patterns"
-        ).fetchall() == [("entry", "shop", 5, "too few", None, datetime(2026, 6, 2).date())]
-        assert report.told["states"] == "trial: 5 attempts have ended: too few."
-        assert report.told["abandonment"] == "trial: 5 lost attempts: too few to be sorted."
+        yield connection
+
+
+def test_journeys_without_attempts_have_no_rows_and_a_sentence(empty_warehouse: duckdb.DuckDBPyConnection) -> None:
+    night = SimpleNamespace(as_of=datetime(2026, 6, 30, 23, 59), project_hash="1")
+    report = discover_tonight(empty_warehouse, night=night, timezone="Europe/Berlin")
+    assert set(report.rows.values()) == {0}
+    assert set(report.told.values()) == {"There are no attempts."}
+    # Five attempts are told as too few, in every table.
+    empty_warehouse.execute(
+        """
+        insert into staging.journey_stages values ('trial', 1, 'Started');
+        insert into journeys.attempt_spans
+        select 'a' || i, 'trial', 'lost', timestamp '2026-06-02', 's' || i, 'e' || i from range(5) t(i);
+        insert into journeys.attempts
+        select 'a' || i, 'p' || i, 'trial', 'lost', timestamp '2026-06-01' from range(5) t(i);
+        insert into journeys.steps
+        select 'a' || i, 1, 1, 'shop', timestamp '2026-06-01 23:30', 3, false, 'touch' from range(5) t(i);
+        insert into journeys.attempt_events
+        select 'a' || i, 'trial', kind || i, timestamp '2026-06-01 23:30', 'shop', 'touch', 1, 1
+        from range(5) t(i), (values ('s'), ('x'), ('e')) k(kind);
+        insert into timeline.customer_events select event_id, 'visited' from journeys.attempt_events
+        """
+    )
+    report = discover_tonight(empty_warehouse, night=night, timezone="Europe/Berlin")
+    assert report.rows == {"patterns": 1, "states": 0, "state_transitions": 0, "what_ifs": 0, "abandonment": 0}
+    assert empty_warehouse.execute(
+        "select kind, pattern, attempt_count, verdict, q_value, first_seen_date from journeys.patterns"
+    ).fetchall() == [("entry", "shop", 5, "too few", None, datetime(2026, 6, 2).date())]
+    assert report.told["states"] == "trial: 5 attempts have ended: too few."
+    assert report.told["abandonment"] == "trial: 5 lost attempts: too few to be sorted."
+
+
+def test_what_the_company_does_alone_is_not_offered_to_be_changed(empty_warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Of 120 attempts half convert, whatever mail they get: every second is mailed to at once, every third later.
+
+    The first mail is the company's in every attempt; the later one was once opened, by the fourth, and so is a step of
+    the customer's.
+    """
+    empty_warehouse.execute(
+        """
+        insert into staging.journey_stages values ('trial', 1, 'Started'), ('trial', 2, 'Used');
+        create table drawn as
+        select
+            i, 'a' || i as attempt_id, timestamp '2026-06-01' as started_at,
+            case when i % 4 < 2 then 'converted' else 'lost' end as status
+        from range(120) t(i);
+        insert into journeys.attempts select attempt_id, 'p' || i, 'trial', status, started_at from drawn;
+        insert into journeys.attempt_spans
+        select attempt_id, 'trial', status, started_at + interval 9 day, 's' || i, 'e' || i from drawn;
+        insert into journeys.steps
+        select attempt_id, 1, 1, 'shop', started_at, 2, false, 'touch' from drawn
+        union all
+        select attempt_id, 2, 1, 'email', started_at + interval 1 day, 2, false, 'company' from drawn where i % 2 = 0
+        union all
+        select
+            attempt_id, 3, 2, 'email', started_at + interval 2 day, 2, false,
+            case when i = 3 then 'touch' else 'company' end
+        from drawn where i % 3 = 0;
+        """
+    )
+    night = SimpleNamespace(as_of=datetime(2026, 6, 30, 23, 59), project_hash="1")
+    discover_tonight(empty_warehouse, night=night, timezone="UTC")
+    reason = "The company, not the customer, takes this step, so what it brings is a question for an experiment."
+    assert empty_warehouse.execute(
+        "select change, step, is_offered from journeys.what_ifs order by step, change"
+    ).fetchall() == [
+        ("improve", "email (Started)", False),
+        ("remove", "email (Started)", False),
+        ("improve", "email (Used)", True),
+        ("remove", "email (Used)", True),
+        ("improve", "shop (Started)", True),
+        ("remove", "shop (Started)", False),
+    ]
+    assert empty_warehouse.execute(
+        "select distinct step, conversion_after, difference from journeys.what_ifs where reason = ?", [reason]
+    ).fetchall() == [("email (Started)", None, None)]

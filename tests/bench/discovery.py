@@ -61,7 +61,7 @@ _MADE = """
     create table journeys.steps as
     select
         attempt_id, journey, (n + 1)::hugeint as step_number, stage_order, touchpoint, occurred_at as entered_at,
-        1 + (n = 0)::bigint as touch_count, kind = 'friction' as is_friction
+        1 + (n = 0)::bigint as touch_count, kind = 'friction' as is_friction, 'touch' as step_kind
     from journeys.attempt_events
 """
 

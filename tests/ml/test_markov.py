@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -19,13 +20,16 @@ def walked_by(paths: list[tuple[list[int], int]]) -> markov.Moves:
     return moves(steps, attempts, np.array([status for _, status in paths]))
 
 
-def told(paths: list[tuple[list[int], int]], *, persons: np.ndarray | None = None) -> markov.Account:
+def told(
+    paths: list[tuple[list[int], int]], *, persons: np.ndarray | None = None, company_steps: Sequence[int] = ()
+) -> markov.Account:
     return account(
         np.array([step for path, _ in paths for step in path], np.int64),
         np.repeat(np.arange(len(paths)), [len(path) for path, _ in paths]),
         statuses=np.array([status for _, status in paths]),
         persons=np.arange(len(paths)) if persons is None else persons,
         draws=np.random.default_rng(1).permutation(len(paths)),
+        company_steps=company_steps,
     )
 
 
@@ -233,6 +237,20 @@ def test_a_step_that_nearly_all_conversions_come_by_is_not_thought_away() -> Non
     assert not rows["remove", 1]["is_offered"]
     assert "5 came without this step" in rows["remove", 1]["reason"]
     assert rows["improve", 1]["is_offered"] and rows["improve", 1]["difference"] == pytest.approx(0)
+
+
+def test_a_step_of_the_company_alone_is_not_offered_and_the_rest_is_as_without_it() -> None:
+    """The mail (1) lies on the way of half: whoever did not get it converts less."""
+    paths = [([0, 1], CONVERTED)] * 60 + [([0, 1], LOST)] * 40 + [([0], CONVERTED)] * 40 + [([0], LOST)] * 60
+    anybodys = {(row["change"], row["step"]): row for row in told(paths).what_ifs}
+    rows = {(row["change"], row["step"]): row for row in told(paths, company_steps=[1]).what_ifs}
+    assert anybodys["remove", 1]["is_offered"] and anybodys["improve", 1]["is_offered"]
+    for change in ("remove", "improve"):
+        assert not rows[change, 1]["is_offered"]
+        assert rows[change, 1]["conversion_after"] is rows[change, 1]["difference"] is None
+        assert "The company, not the customer, takes this step" in rows[change, 1]["reason"]
+        assert rows[change, 0] == anybodys[change, 0]
+    assert told(paths, company_steps=[1]).states == told(paths).states
 
 
 def test_a_change_after_which_some_would_never_end_is_not_offered() -> None:
