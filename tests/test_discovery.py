@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -151,6 +152,28 @@ def test_chains_know_what_was_observed(connection: duckdb.DuckDBPyConnection, at
         """
     ).fetchall()
     assert offered[0][0] > 20 and offered[0][1] == 0
+
+
+def test_what_is_nothing_has_no_sign(connection: duckdb.DuckDBPyConnection) -> None:
+    floats = connection.execute(
+        """
+        select table_name, column_name from duckdb_columns()
+        where
+            schema_name = 'published' and data_type = 'DOUBLE'
+            and table_name in (
+                'journey_paths', 'journey_states', 'next_steps', 'journey_what_ifs', 'abandonment_types'
+            )
+        """
+    ).fetchall()
+    assert {table for table, _ in floats} == {
+        *("journey_paths", "journey_states", "next_steps", "journey_what_ifs", "abandonment_types")
+    }
+    zeros = 0
+    for table, column in floats:
+        values = connection.execute(f"select {column} from published.{table} where {column} = 0").fetchall()
+        assert all(math.copysign(1, value) == 1 for (value,) in values), (table, column)
+        zeros += len(values)
+    assert zeros > 10
 
 
 def test_kinds_of_leaving_add_up_to_all_that_were_lost(connection: duckdb.DuckDBPyConnection) -> None:

@@ -41,6 +41,10 @@
 {% macro exact_type(decimals=9) %} decimal({{ 18 if decimals <= 9 else 38 }}, {{ decimals }}) {% endmacro %}
 
 
+{# A number as it is published; what rounds to nothing is 0, not -0. #}
+{% macro rounded(value, decimals=6) %}(round({{ value }}, {{ decimals }}) + 0) {% endmacro %}
+
+
 {% macro logit(rate) %} ln({{ rate }} / (1 - {{ rate }})) {% endmacro %}
 
 

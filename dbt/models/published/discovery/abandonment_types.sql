@@ -8,12 +8,12 @@ with
             name,
             description,
             attempt_count,
-            round(share_rate, 6) as share_rate,
-            round(share_low, 6) as share_low,
-            round(share_high, 6) as share_high,
+            {{ rounded("share_rate") }} as share_rate,
+            {{ rounded("share_low") }} as share_low,
+            {{ rounded("share_high") }} as share_high,
             main_stage,
             main_touchpoint,
-            round(median_seconds, 4) as median_seconds,
+            {{ rounded("median_seconds", 4) }} as median_seconds,
             main_signal
         from abandonment
     )

@@ -9,14 +9,14 @@ with
             stage_order,
             touchpoint,
             visit_count,
-            round(success_probability, 6) as success_probability,
-            round(success_low, 6) as success_low,
-            round(success_high, 6) as success_high,
-            round(expected_steps, 4) as expected_steps,
-            round(observed_conversion_rate, 6) as observed_conversion_rate,
-            round(observed_low, 6) as observed_low,
-            round(observed_high, 6) as observed_high,
-            round(chain_conversion_rate, 6) as chain_conversion_rate,
+            {{ rounded("success_probability") }} as success_probability,
+            {{ rounded("success_low") }} as success_low,
+            {{ rounded("success_high") }} as success_high,
+            {{ rounded("expected_steps", 4) }} as expected_steps,
+            {{ rounded("observed_conversion_rate") }} as observed_conversion_rate,
+            {{ rounded("observed_low") }} as observed_low,
+            {{ rounded("observed_high") }} as observed_high,
+            {{ rounded("chain_conversion_rate") }} as chain_conversion_rate,
             is_reproduced
         from states
     )

@@ -6,11 +6,11 @@ with
             journey,
             change,
             step,
-            round(conversion_before, 6) as conversion_before,
-            round(conversion_after, 6) as conversion_after,
-            round(difference, 6) as difference,
-            round(difference_low, 6) as difference_low,
-            round(difference_high, 6) as difference_high,
+            {{ rounded("conversion_before") }} as conversion_before,
+            {{ rounded("conversion_after") }} as conversion_after,
+            {{ rounded("difference") }} as difference,
+            {{ rounded("difference_low") }} as difference_low,
+            {{ rounded("difference_high") }} as difference_high,
             is_offered,
             reason
         from what_ifs

@@ -7,9 +7,9 @@ with
             step,
             next,
             transition_count,
-            round(probability, 6) as probability,
-            round(probability_low, 6) as probability_low,
-            round(probability_high, 6) as probability_high,
+            {{ rounded("probability") }} as probability,
+            {{ rounded("probability_low") }} as probability_low,
+            {{ rounded("probability_high") }} as probability_high,
             top_rank
         from state_transitions
     )
