@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from dagster_project.failpoints import failpoint
 from dagster_project.night import Night
+from dagster_project.recount import recount
 
 if TYPE_CHECKING:
     from ml import abandonment
@@ -308,7 +310,8 @@ def discover_tonight(connection: duckdb.DuckDBPyConnection, *, night: Night, tim
 
 def _inputs(connection: duckdb.DuckDBPyConnection, *, night: Night) -> str:
     """Name all that is read: the same name, the same findings."""
-    told = [night.as_of, night.project_hash, Path(__file__).read_bytes()]
+    sources = [Path(__file__), Path(__file__).with_name("recount.py")]
+    told = [night.as_of, night.project_hash, *(source.read_bytes() for source in sources)]
     for table, columns in {
         "attempts": "attempt_id, person_id, status, started_at",
         "attempt_spans": "attempt_id, outcome, outcome_at, start_event_id, end_event_id",
@@ -329,7 +332,7 @@ def _discover(
     found: dict[str, Rows] = {name: [] for name in TABLES}
     told: dict[str, list[str]] = {name: [] for name in TABLES}
     for journey, walk in read_walks(connection, timezone=timezone):
-        paths = _path_rows(walk, as_of_day=as_of_day)
+        paths = _path_rows(connection, walk, as_of_day=as_of_day)
         found["patterns"] += [{"journey": journey} | row for row in paths]
         closed = int((walk.statuses != patterns.OPEN).sum())
         shown = sum(row["verdict"].startswith("converts") for row in paths)
@@ -356,9 +359,9 @@ def _discover(
     return found, {name: " ".join(sentences) or nothing for name, sentences in told.items()}
 
 
-def _path_rows(walk: Walk, *, as_of_day: int) -> Rows:
+def _path_rows(connection: duckdb.DuckDBPyConnection, walk: Walk, *, as_of_day: int) -> Rows:
     rows = []
-    for row in find_paths(walk, as_of_day=as_of_day).to_pylist():
+    for row in find_paths(connection, walk, as_of_day=as_of_day).to_pylist():
         steps = row.pop("pattern")
         rows.append(
             row
@@ -517,11 +520,13 @@ def read_walks(connection: duckdb.DuckDBPyConnection, *, timezone: str) -> Itera
         )
 
 
-def find_paths(walk: Walk, *, as_of_day: int) -> pa.Table:
+def find_paths(connection: duckdb.DuckDBPyConnection, walk: Walk, *, as_of_day: int) -> pa.Table:
     """Find the patterns and entries of one journey, as :func:`ml.patterns.find_patterns` does.
 
     Parameters
     ----------
+    connection : duckdb.DuckDBPyConnection
+        Counts all attempts, in temporary tables.
     walk : Walk
         How its attempts went.
     as_of_day : int
@@ -543,6 +548,7 @@ def find_paths(walk: Walk, *, as_of_day: int) -> pa.Table:
         order=walk.order,
         as_of_day=as_of_day,
         start_items=walk.start_items,
+        recount=partial(recount, connection),
     )
 
 

@@ -7,9 +7,9 @@ looking at what became of them; each is then tested among attempts of like lengt
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Pattern = tuple[int, ...]
+Listed = tuple[str, Pattern]
 
 OPEN, LOST, CONVERTED = 0, 1, 2
 # Mined on at most so many attempts; counted on all of them.
@@ -94,13 +95,6 @@ class Paths:
     def lengths(self) -> Integers:
         """Steps of each attempt."""
         return np.diff(self.starts)
-
-    def take(self, first: int, last: int) -> Paths:
-        """The attempts from `first` up to, not including, `last`."""
-        start, end = self.starts[first], self.starts[last]
-        return Paths(
-            items=self.items[start:end], starts=self.starts[first : last + 1] - start, item_count=self.item_count
-        )
 
     def only(self, wanted: Flags) -> Paths:
         """The attempts that are wanted, in their order."""
@@ -216,122 +210,37 @@ class Tally:
     scatter: Floats
 
 
-def count(
-    paths: Paths,
-    patterns: Sequence[Pattern],
-    *,
-    statuses: Integers,
-    groups: Integers,
-    days: Integers,
-    persons: Integers,
-    is_entry: bool = False,
-) -> Tally:
-    """Count the attempts on each pattern, all of them.
+class Recount(Protocol):
+    """Counts the attempts on each pattern, all of them."""
 
-    Parameters
-    ----------
-    paths : Paths
-        What attempts passed; attempts of one person stand together.
-    patterns : sequence of tuple of int
-        Patterns.
-    statuses : ndarray of int, shape (attempts,)
-        OPEN, LOST or CONVERTED.
-    groups : ndarray of int, shape (attempts,)
-        Group of the path's length, from 0.
-    days : ndarray of int, shape (steps,)
-        On which day each step was.
-    persons : ndarray of int, shape (attempts,)
-        Whose attempt it is.
-    is_entry : bool
-        Patterns are one item with which the path must begin.
+    def __call__(
+        self,
+        paths: Paths,
+        listed: Sequence[Listed],
+        *,
+        statuses: Integers,
+        groups: Integers,
+        days: Integers,
+        persons: Integers,
+    ) -> Tally:
+        """Count.
 
-    Returns
-    -------
-    Tally
-        In the order of the patterns.
-    """
-    group_count = int(groups.max(initial=0)) + 1
-    whole = np.bincount(groups * 3 + statuses, minlength=group_count * 3).reshape(group_count, 3)
-    closed = whole[:, LOST] + whole[:, CONVERTED]
-    rates = whole[:, CONVERTED] / np.maximum(closed, 1)
-    # What each attempt has more than its like; open ones say nothing yet.
-    surplus = np.where(statuses == OPEN, 0.0, (statuses == CONVERTED) - rates[groups])
-    tree: dict[int, Any] = {}
-    for place, pattern in enumerate(patterns):
-        node = tree
-        for item in pattern:
-            node = node.setdefault(item, {})
-        node[-1] = place
-    counts = np.zeros((len(patterns), group_count, 3), np.int64)
-    first_days = np.full(len(patterns), np.iinfo(np.int64).max)
-    squares, crosses = np.zeros(len(patterns)), np.zeros((len(patterns), group_count))
-    margins = np.zeros((group_count, group_count))
-    for first, last in _pieces(paths, persons):
-        piece = paths.take(first, last)
-        table = _Next(piece)
-        step_days = np.empty(len(table.items), np.int64)
-        step_days[table.items >= 0] = days[paths.starts[first] : paths.starts[last]]
-        cells = (groups * 3 + statuses)[first:last]
-        person = persons[first:last] - persons[first:last].min(initial=0)
-        person = np.cumsum(np.concatenate([[0], np.diff(person) != 0]))[: last - first]
-        size = int(person.max(initial=-1)) + 1
-        gains = surplus[first:last]
-        by_person = np.asarray(
-            np.bincount(person * group_count + groups[first:last], weights=gains, minlength=size * group_count),
-            np.float64,
-        ).reshape(size, group_count)
-        margins += by_person.T @ by_person
+        Parameters
+        ----------
+        paths : Paths
+            What attempts passed.
+        listed : sequence of tuple of str and tuple of int
+            Kinds and patterns: ``pattern``, or ``entry``, one item with which the path must begin.
+        statuses, groups, persons : ndarray of int, shape (attempts,)
+            OPEN, LOST or CONVERTED; group of the path's length, from 0; whose attempt it is.
+        days : ndarray of int, shape (steps,)
+            On which day each step was.
 
-        def note(
-            place: int,
-            attempts: Integers,
-            ends: NDArray[np.int32],
-            *,
-            cells: Integers = cells,
-            days: Integers = step_days,
-            person: Integers = person,
-            size: int = size,
-            gains: Floats = gains,
-            by_person: Floats = by_person,
-        ) -> None:
-            if not len(attempts):
-                return
-            counts[place] += np.bincount(cells[attempts], minlength=group_count * 3).reshape(group_count, 3)
-            first_days[place] = min(first_days[place], days[ends].min())
-            own = np.bincount(person[attempts], weights=gains[attempts], minlength=size)
-            squares[place] += own @ own
-            crosses[place] += own @ by_person
-
-        def walk(node: dict[int, Any], attempts: Integers, rows: NDArray[np.int32], *, table: _Next = table) -> None:
-            for item, child in node.items():
-                if item >= 0:
-                    has, after = table.follow(rows, item)
-                    if is_entry:
-                        has = table.items[rows] == item
-                        after = rows[has] + np.int32(1)
-                    on = attempts[has]
-                    if -1 in child:
-                        note(child[-1], on, after - np.int32(1))
-                    if len(on):
-                        walk(child, on, after)
-
-        walk(tree, np.arange(last - first), table.first)
-    shares = (counts[:, :, LOST] + counts[:, :, CONVERTED]) / np.maximum(closed, 1)
-    scatter = squares - 2 * np.einsum("pg,pg->p", shares, crosses) + np.einsum("pg,gh,ph->p", shares, margins, shares)
-    return Tally(counts=counts, first_days=first_days, scatter=np.maximum(scatter, 0.0))
-
-
-def _pieces(paths: Paths, persons: Integers) -> Iterator[tuple[int, int]]:
-    """Stretches of attempts that are looked at together, whole persons each."""
-    size = (paths.starts[1:] + np.arange(1, len(paths) + 1)) * max(paths.item_count, 1)
-    first = 0
-    while first < len(paths):
-        done = size[first - 1] if first else 0
-        last = max(int(np.searchsorted(size, done + CELLS_AT_A_TIME, side="right")), first + 1)
-        while last < len(paths) and persons[last] == persons[last - 1]:
-            last += 1
-        yield first, last
-        first = last
+        Returns
+        -------
+        Tally
+            In the order of the patterns.
+        """
 
 
 def group_lengths(lengths: Integers, *, groups: int = LENGTH_GROUPS) -> Integers:
@@ -441,6 +350,7 @@ def find_patterns(
     order: Integers,
     as_of_day: int,
     start_items: Sequence[int],
+    recount: Recount,
 ) -> pa.Table:
     """Find what attempts pass and where they begin, and tell what goes with conversion from what does not.
 
@@ -451,8 +361,7 @@ def find_patterns(
     Parameters
     ----------
     paths : Paths
-        What attempts passed after their start and before their outcome, repeats collapsed; a person's attempts stand
-        together.
+        What attempts passed after their start and before their outcome, repeats collapsed.
     statuses, persons : ndarray of int, shape (attempts,)
         OPEN, LOST or CONVERTED; whose attempt it is.
     days : ndarray of int, shape (steps,)
@@ -463,6 +372,8 @@ def find_patterns(
         The last day.
     start_items : sequence of int
         Items of the touchpoints at which the journey's start events happen.
+    recount : Recount
+        Counts all attempts.
 
     Returns
     -------
@@ -484,8 +395,10 @@ def find_patterns(
         least = max(LEAST_ATTEMPTS, int(np.ceil(LEAST_SUPPORT * int(lately.sum()))))
         patterns |= dict(mine(paths.only(lately), least=least, most_of_length=MOST_OF_LENGTH_LATELY))
     groups = group_lengths(paths.lengths)
-    told = {"statuses": statuses, "groups": groups, "days": days, "persons": persons}
-    entries = [(item,) for item in np.unique(paths.items[paths.starts[:-1][has_steps]]).tolist()]
+    listed: list[Listed] = [
+        ("entry", (item,)) for item in np.unique(paths.items[paths.starts[:-1][has_steps]]).tolist()
+    ]
+    listed += [("pattern", pattern) for pattern in sorted(patterns)]
     whole = np.bincount(groups * 3 + statuses, minlength=(int(groups.max()) + 1) * 3).reshape(-1, 3)
     # Only with as long a time before it can anything be new this month.
     is_old = int(days.min()) <= since - LATELY_DAYS
@@ -496,25 +409,23 @@ def find_patterns(
     np.add.at(before, paths.items[paths.starts[:-1][early]], 1)
     before /= max(int(early.sum()), 1)
     rows: list[dict[str, Any]] = []
-    for kind, listed in (("entry", entries), ("pattern", sorted(patterns))):
-        tally = count(paths, listed, **told, is_entry=kind == "entry")
-        places = {pattern: place for place, pattern in enumerate(listed)}
-        for place, pattern in enumerate(listed):
-            shorter = {pattern[:gone] + pattern[gone + 1 :] for gone in range(len(pattern))} & places.keys()
-            if any(np.array_equal(tally.counts[place], tally.counts[places[part]]) for part in shorter):
-                continue  # The same attempts as a shorter pattern: it says nothing more.
-            row = _told(tally.counts[place], whole, scatter=float(tally.scatter[place]))
-            is_entry = kind == "entry"
-            rows.append(
-                row
-                | {
-                    "kind": kind,
-                    "pattern": list(pattern),
-                    "is_new": bool(is_old and tally.first_days[place] > since),
-                    "is_unexpected": is_entry and pattern[0] not in start_items and before[pattern[0]] < RARE,
-                    "first_day": int(tally.first_days[place]),
-                }
-            )
+    tally = recount(paths, listed, statuses=statuses, groups=groups, days=days, persons=persons)
+    places = {one: place for place, one in enumerate(listed)}
+    for (kind, pattern), place in places.items():
+        shorter = {(kind, pattern[:gone] + pattern[gone + 1 :]) for gone in range(len(pattern))} & places.keys()
+        if any(np.array_equal(tally.counts[place], tally.counts[places[part]]) for part in shorter):
+            continue  # The same attempts as a shorter pattern: it says nothing more.
+        is_entry = kind == "entry"
+        rows.append(
+            _told(tally.counts[place], whole, scatter=float(tally.scatter[place]))
+            | {
+                "kind": kind,
+                "pattern": list(pattern),
+                "is_new": bool(is_old and tally.first_days[place] > since),
+                "is_unexpected": is_entry and pattern[0] not in start_items and before[pattern[0]] < RARE,
+                "first_day": int(tally.first_days[place]),
+            }
+        )
     return _judged(rows)
 
 

@@ -112,7 +112,7 @@ def bench(attempt_count: int = 1_000_000) -> list[dict[str, Any]]:
         [(_, walk)] = read_walks(connection, timezone="UTC")
         note("read how attempts went", time.perf_counter() - begin)
         begin = time.perf_counter()
-        find_paths(walk, as_of_day=20_634)
+        find_paths(connection, walk, as_of_day=20_634)
         note("patterns, counted on all and tested", time.perf_counter() - begin)
         begin = time.perf_counter()
         markov.account(walk.states, walk.attempts, statuses=walk.statuses, persons=walk.persons, draws=walk.order)

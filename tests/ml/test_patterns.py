@@ -10,14 +10,8 @@ import numpy as np
 import pytest
 from scipy.stats import beta, fisher_exact, norm
 
-from ml import patterns
-from ml.patterns import CONVERTED, LOST, OPEN, Paths, count, find_patterns, lift, mine, stratified_test
-
-
-def paths_of(sequences: Sequence[Sequence[int]], item_count: int | None = None) -> Paths:
-    items = np.array([item for sequence in sequences for item in sequence], np.int64)
-    starts = np.cumsum([0, *map(len, sequences)])
-    return Paths(items=items, starts=starts, item_count=item_count or int(items.max(initial=0)) + 1)
+from ml.patterns import CONVERTED, LOST, OPEN, find_patterns, lift, mine, stratified_test
+from tests.ml.paths import drawn, paths_of, plainly_counted
 
 
 def plainly_mined(sequences: Sequence[Sequence[int]], *, least: int, longest: int) -> dict[tuple[int, ...], int]:
@@ -27,16 +21,6 @@ def plainly_mined(sequences: Sequence[Sequence[int]], *, least: int, longest: in
         for pattern in {part for size in range(1, longest + 1) for part in combinations(sequence, size)}:
             found[pattern] = found.get(pattern, 0) + 1
     return {pattern: support for pattern, support in found.items() if support >= least}
-
-
-def holds(pattern: Sequence[int], sequence: Sequence[int]) -> bool:
-    rest = iter(sequence)
-    return all(item in rest for item in pattern)
-
-
-def drawn(seed: int, *, attempts: int = 60, items: int = 5, longest: int = 9) -> list[list[int]]:
-    rng = np.random.default_rng(seed)
-    return [rng.integers(0, items, rng.integers(0, longest + 1)).tolist() for _ in range(attempts)]
 
 
 def test_the_published_example_is_mined() -> None:
@@ -71,43 +55,6 @@ def test_of_many_patterns_the_most_frequent_of_each_length_are_kept(seed: int) -
             if len(pattern) == length
         ]
         assert found == sorted((s for p, s in plain.items() if len(p) == length), reverse=True)[:most]
-
-
-@pytest.mark.parametrize("cells", [40_000_000, 60])
-def test_counted_are_all_attempts(monkeypatch: pytest.MonkeyPatch, cells: int) -> None:
-    """In one piece and in many; the score's variance by persons is worked out person by person."""
-    monkeypatch.setattr(patterns, "CELLS_AT_A_TIME", cells)
-    rng = np.random.default_rng(5)
-    sequences = drawn(5, attempts=80)
-    statuses, groups = rng.integers(0, 3, 80), rng.integers(0, 2, 80)
-    persons = np.sort(rng.integers(0, 25, 80))
-    days = [np.sort(rng.integers(100, 200, len(sequence))).tolist() for sequence in sequences]
-    wanted = [(0,), (1, 1), (0, 1), (0, 1, 2), (4, 3, 2, 1), (2, 2, 2, 2, 2)]
-    told = {"statuses": statuses, "groups": groups, "persons": persons}
-    flat = np.array([day for each in days for day in each], np.int64)
-    tally = count(paths_of(sequences, 5), wanted, days=flat, **told)
-    entries = count(paths_of(sequences, 5), [(3,)], days=flat, is_entry=True, **told)
-    rates = [np.mean(statuses[(groups == group) & (statuses != OPEN)] == CONVERTED) for group in range(2)]
-    for place, pattern in enumerate(wanted):
-        on = np.array([holds(pattern, sequence) for sequence in sequences])
-        for group in range(2):
-            for status in (OPEN, LOST, CONVERTED):
-                plain = np.sum(on & (groups == group) & (statuses == status))
-                assert tally.counts[place, group, status] == plain
-        ends = [
-            next(days[a][j] for j in range(len(s)) if holds(pattern, s[: j + 1]))
-            for a, s in enumerate(sequences)
-            if on[a]
-        ]
-        assert tally.first_days[place] == (min(ends) if ends else np.iinfo(np.int64).max)
-        score = {person: 0.0 for person in persons.tolist()}
-        for a in np.flatnonzero(statuses != OPEN):
-            like = (groups == groups[a]) & (statuses != OPEN)
-            score[int(persons[a])] += ((statuses[a] == CONVERTED) - rates[groups[a]]) * (on[a] - on[like].mean())
-        assert tally.scatter[place] == pytest.approx(sum(s * s for s in score.values()), abs=1e-9)
-    begins = np.array([sequence[:1] == [3] for sequence in sequences])
-    assert entries.counts[0].sum() == begins.sum()
-    assert entries.counts[0, :, CONVERTED].sum() == (begins & (statuses == CONVERTED)).sum()
 
 
 @pytest.mark.parametrize(
@@ -189,6 +136,7 @@ def found(sequences: list[list[int]], statuses: np.ndarray, *, days: np.ndarray 
         "order": np.random.default_rng(3).permutation(len(sequences)),
         "as_of_day": 400,
         "start_items": [0],
+        "recount": plainly_counted,
     }
     steps = np.full(len(paths.items), 300) if days is None else days
     return find_patterns(paths, statuses=statuses, days=steps, **{**defaults, **given}).to_pylist()
