@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +13,7 @@ from dagster_project.landing.contracts import TableContract, load_contracts
 from dagster_project.landing.landing import land_table
 from dagster_project.landing.parsing import quoted
 from dagster_project.settings import load_settings
+from tests.bench.apart import answer, measure
 
 ROUNDS = 3
 
@@ -112,29 +110,28 @@ def floor_query(contract: TableContract, path: Path) -> str:
     return f"create table tracks as select {values} from {source}"
 
 
-def _run(work: str, inbox: Path, data: Path) -> None:
-    """Do one piece of work in this process and print its seconds and its peak memory."""
-    if work.isdigit():
-        write_tracks(inbox / "segment" / "tracks" / "tracks.jsonl", count=int(work))
-        return
+def _write(folder: Path, count: str) -> dict[str, float]:
+    write_tracks(folder / "inbox" / "segment" / "tracks" / "tracks.jsonl", count=int(count))
+    return {}
+
+
+def _floor(folder: Path, data: str) -> dict[str, float]:
+    query = floor_query(_contract(), folder / "inbox" / "segment" / "tracks" / "tracks.jsonl")
+    started = time.perf_counter()
+    with duckdb.connect(str(Path(data) / "floor.duckdb")) as connection:
+        connection.execute(query)
+        connection.execute("checkpoint")
+    return {"all": time.perf_counter() - started}
+
+
+def _landing(folder: Path, data: str) -> dict[str, float]:
     contract = _contract()
     started = time.perf_counter()
-    if work == "floor":
-        with duckdb.connect(str(data / "floor.duckdb")) as connection:
-            connection.execute(floor_query(contract, inbox / "segment" / "tracks" / "tracks.jsonl"))
-            connection.execute("checkpoint")
-    else:
-        settings = load_settings({"THROUGHLINE_DATA": str(data), "THROUGHLINE_INBOX": str(inbox)})
-        report = land_table(settings, contract, contracts=[contract])
-        assert report.count("accepted") == report.count("rows_in") > 0, report
-        assert report.drift == [], report.drift
-    seconds = time.perf_counter() - started
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-
-
-def _in_a_process(work: str, folder: Path, data: str) -> str:
-    command = [sys.executable, "-m", "tests.bench.landing", work, str(folder / "inbox"), data]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    settings = load_settings({"THROUGHLINE_DATA": data, "THROUGHLINE_INBOX": str(folder / "inbox")})
+    report = land_table(settings, contract, contracts=[contract])
+    assert report.count("accepted") == report.count("rows_in") > 0, report
+    assert report.drift == [], report.drift
+    return {"all": time.perf_counter() - started}
 
 
 def bench(count: int = 1_000_000) -> list[dict[str, Any]]:
@@ -148,13 +145,12 @@ def bench(count: int = 1_000_000) -> list[dict[str, Any]]:
     best: dict[str, tuple[float, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # Elsewhere, because the peak memory of a process counts for those it starts.
-        _in_a_process(str(count), folder, name)
+        measure(__name__, "write", folder, count)
         for _ in range(ROUNDS):
             for work in ("floor", "landing"):
                 with tempfile.TemporaryDirectory(dir=folder) as data:
-                    seconds, peak = map(float, _in_a_process(work, folder, data).split())
-                best[work] = min(best.get(work, (seconds, peak)), (seconds, peak))
+                    seconds, peak = measure(__name__, work, folder, data)
+                best[work] = min(best.get(work, (seconds["all"], peak)), (seconds["all"], peak))
     floor = best["floor"][0]
     return [
         {
@@ -170,4 +166,4 @@ def bench(count: int = 1_000_000) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    _run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    answer({"write": _write, "floor": _floor, "landing": _landing})

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from tests.bench.apart import answer, measure
 
 # Eight calls a visit, 40 seconds apart, and about six visits a person over ninety days, some before a log-in;
 # one call in a hundred is delivered twice.
@@ -145,20 +143,6 @@ def _write(folder: Path, count: str) -> dict[str, float]:
     return {}
 
 
-def _in_a_process(work: str, folder: Path, *arguments: str) -> tuple[dict[str, float], float]:
-    """Run one measurement in a process of its own; its seconds by stage and its peak memory in MB."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.timeline", work, str(folder), *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    words = done.stdout.strip().splitlines()[-1].split("\t")
-    return {name: float(value) for name, value in (word.split("=") for word in words[1:])}, float(words[0])
-
-
 def bench(count: int = 1_000_000) -> list[dict[str, Any]]:
     """Floor, a first night with everything, the floor again, and a night with nothing new.
 
@@ -174,12 +158,11 @@ def bench(count: int = 1_000_000) -> list[dict[str, Any]]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # Written elsewhere, because the peak memory of a process counts for those it starts.
-        _in_a_process("write", folder, str(count))
-        before, peak_floor = _in_a_process("floor", folder)
-        full, peak_full = _in_a_process("night", folder)
-        after, _ = _in_a_process("floor", folder)
-        quiet, peak_quiet = _in_a_process("night", folder)
+        measure(__name__, "write", folder, str(count))
+        before, peak_floor = measure(__name__, "floor", folder)
+        full, peak_full = measure(__name__, "night", folder)
+        after, _ = measure(__name__, "floor", folder)
+        quiet, peak_quiet = measure(__name__, "night", folder)
     floor = (before["all"] + after["all"]) / 2
     rows = [("DuckDB alone", floor, peak_floor)]
     rows += [(f"night: {name}", seconds, peak_full) for name, seconds in full.items()]
@@ -199,6 +182,4 @@ def bench(count: int = 1_000_000) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    measured = {"write": _write, "floor": _floor, "night": _night}[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print("\t".join([f"{peak:.1f}", *(f"{name}={seconds:.3f}" for name, seconds in measured.items())]))
+    answer({"write": _write, "floor": _floor, "night": _night})

@@ -70,12 +70,16 @@ with
     numbered as (
         select
             *,
-            sum(
-                case
-                    when previous_touchpoint = touchpoint and previous_stage_order = stage_order then 0 else 1
-                end
-            ) over (partition by attempt_id order by occurred_at, event_id rows unbounded preceding)
-            as step_number
+            cast(
+                sum(
+                    case
+                        when previous_touchpoint = touchpoint and previous_stage_order = stage_order
+                        then 0
+                        else 1
+                    end
+                ) over (partition by attempt_id order by occurred_at, event_id rows unbounded preceding)
+                as integer
+            ) as step_number
         from compared
     ),
 
@@ -112,9 +116,14 @@ with
     followed as (
         select
             *,
-            coalesce(
-                lead(entered_at) over (partition by attempt_id order by step_number), last_touched_at
-            ) as left_at,
+            coalesce(lead(entered_at) over in_order, last_touched_at) as left_at,
+            lag(stage_order) over in_order as previous_stage_order,
+            lag(touchpoint) over in_order as previous_touchpoint,
+            lag(entered_at) over in_order as previous_entered_at,
+            max(case when is_visit then entered_at end) over (
+                in_order rows between unbounded preceding and 1 preceding
+            ) as previous_visited_at,
+            lead(step_number) over in_order is null as is_last,
             {# What the company did alone is nobody's step before or after. #}
             {{ seconds_between("lag(last_touched_at) over own", "entered_at") }} / 3600 as waited_hours,
             row_number() over (
@@ -129,7 +138,9 @@ with
             and {{ seconds_between("last_touched_at", "lead(entered_at) over own") }}
             <= 86400 as is_followed_by_contact
         from steps
-        window own as (partition by attempt_id, step_kind = 'company' order by step_number)
+        window
+            in_order as (partition by attempt_id order by step_number),
+            own as (partition by attempt_id, step_kind = 'company' order by step_number)
     ),
 
     final as (
@@ -146,6 +157,11 @@ with
             touch_count,
             is_friction,
             is_visit,
+            is_last,
+            previous_stage_order,
+            previous_touchpoint,
+            previous_entered_at,
+            previous_visited_at,
             step_kind,
             case when is_deed then waited_hours end as waited_hours,
             nullif(

@@ -19,26 +19,49 @@ with
 
     steps as (select * from {{ ref("steps") }}),
 
-    {# Each level's places, none of which follows one like itself. #}
+    {# Each level's places with the one before, none of which follows one like itself. #}
     stage_places as (
-        select attempt_id, stage_order, stage as step, entered_at, stage_order as position
+        select
+            attempt_id,
+            stage_order,
+            stage as step,
+            entered_at,
+            lag(stage_order) over in_order as previous_stage_order,
+            lag(stage) over in_order as previous_step,
+            lag(entered_at) over in_order as previous_entered_at,
+            lead(stage) over in_order is null as is_last
         from {{ ref("attempt_stages") }}
         where not is_skipped
+        window in_order as (partition by attempt_id order by stage_order)
     ),
 
     map_places as (
-        select attempt_id, stage_order, touchpoint as step, entered_at, step_number as position from steps
+        select
+            attempt_id,
+            stage_order,
+            touchpoint as step,
+            entered_at,
+            previous_stage_order,
+            previous_touchpoint as previous_step,
+            previous_entered_at,
+            is_last
+        from steps
     ),
 
+    {# The last step may go on with the visit before. #}
     touchpoint_places as (
         select
             attempt_id,
             cast(null as integer) as stage_order,
             touchpoint as step,
-            entered_at,
-            step_number as position
+            case when is_visit then entered_at else previous_visited_at end as entered_at,
+            cast(null as integer) as previous_stage_order,
+            previous_touchpoint as previous_step,
+            previous_visited_at as previous_entered_at,
+            is_last,
+            is_visit
         from steps
-        where is_visit
+        where is_visit or is_last
     ),
 
     channel_places as (
@@ -47,55 +70,42 @@ with
             cast(null as integer) as stage_order,
             channel as step,
             occurred_at as entered_at,
-            event_id as position
+            cast(null as integer) as previous_stage_order,
+            lag(channel) over in_order as previous_step,
+            lag(occurred_at) over in_order as previous_entered_at,
+            lead(channel) over in_order is null as is_last
         from {{ ref("attempt_events") }}
         where is_new_channel
+        window in_order as (partition by attempt_id order by occurred_at, event_id)
     ),
 
     {% for level in levels %}
-        {{ level }}_linked as (
-            select
-                *,
-                row_number() over in_order = 1 as is_first,
-                lead(step) over in_order as next_step,
-                lead(stage_order) over in_order as next_stage_order,
-                lead(entered_at) over in_order as next_entered_at
-            from {{ level }}_places
-            window
-                in_order as (
-                    partition by attempt_id order by {{ "entered_at, " if level == "channel" }} position
-                )
-        ),
-
         {{ level }}_moves as (
             select
                 attempts.journey,
                 attempts.week_start_date,
                 attempts.assigned_segment,
-                linked.stage_order as from_stage_order,
-                linked.step as from_step,
-                linked.next_stage_order as to_stage_order,
-                coalesce(linked.next_step, '(' || attempts.status || ')') as to_step,
-                {{
-                    seconds_between(
-                        "linked.entered_at", "coalesce(linked.next_entered_at, attempts.ended_at)"
-                    )
-                }} as seconds
-            from {{ level }}_linked as linked
-            inner join attempts on linked.attempt_id = attempts.attempt_id
+                places.previous_stage_order as from_stage_order,
+                coalesce(places.previous_step, '(start)') as from_step,
+                places.stage_order as to_stage_order,
+                places.step as to_step,
+                {{ seconds_between("places.previous_entered_at", "places.entered_at") }} as seconds
+            from {{ level }}_places as places
+            inner join attempts on places.attempt_id = attempts.attempt_id
+            {% if level == "touchpoint" %} where places.is_visit {% endif %}
             union all
             select
                 attempts.journey,
                 attempts.week_start_date,
                 attempts.assigned_segment,
+                places.stage_order,
+                places.step,
                 null,
-                '(start)',
-                linked.stage_order,
-                linked.step,
-                null
-            from {{ level }}_linked as linked
-            inner join attempts on linked.attempt_id = attempts.attempt_id
-            where linked.is_first
+                '(' || attempts.status || ')',
+                {{ seconds_between("places.entered_at", "attempts.ended_at") }}
+            from {{ level }}_places as places
+            inner join attempts on places.attempt_id = attempts.attempt_id
+            where places.is_last
         ),
 
         {{ level }}_counted as (
