@@ -1,26 +1,7 @@
 {# What the lenses on journeys have in common: slices, survival and words. #}
 {#
-    Every row in its week and segment, in either, and in neither (`all`). Rows without an `assigned_segment`, as all are
-    while there are no segments, stand under `all` alone.
-#}
-{% macro with_slices(relation, columns) %}
-    {% for week in ["'all'", "cast(week_start_date as varchar)"] %}
-        {% set outer = loop %}
-        {% for segment in ["'all'", "assigned_segment"] %}
-            select {{ columns | join(", ") }}, {{ week }} as week, {{ segment }} as segment
-            from {{ relation }}
-            {% if not loop.first %} where assigned_segment is not null {% endif %}
-            {% if not (outer.last and loop.last) %}
-                union all
-            {% endif %}
-        {% endfor %}
-    {% endfor %}
-{% endmacro %}
-
-
-{#
-    The same slices for an aggregate, which so sees its rows once; without `by_segment` only those of weeks. Goes with
-    `slice_columns`, which names them.
+    Weeks and segments with their margins for an aggregate, which so sees its rows once; without `by_segment` only weeks.
+    Goes with `slice_columns`, which names them.
 #}
 {% macro slice_sets(columns, by_segment=true) %}
     {% set slices = [[], ["week_start_date"]] %}

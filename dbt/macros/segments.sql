@@ -3,16 +3,16 @@
 
 
 {#
-    Every row in its segment, in its channel, in both and in neither (`all`): a split with all its margins. Rows
-    without an `assigned_segment`, as all are while there are no segments, stand in the margin alone.
+    Every row in its segment, in its `split`, in both and in neither (`all`): a split with all its margins. Rows without
+    an `assigned_segment`, as all are while there are no segments, stand under `all` alone.
 #}
-{% macro with_margins(relation, columns) %}
-    {% for segment in ["'all'", "assigned_segment"] %}
+{% macro with_margins(relation, columns, split, split_by) %}
+    {% for value in ["'all'", split_by] %}
         {% set outer = loop %}
-        {% for channel in ["'all'", "first_channel"] %}
-            select {{ columns | join(", ") }}, {{ segment }} as segment, {{ channel }} as channel
+        {% for segment in ["'all'", "assigned_segment"] %}
+            select {{ columns | join(", ") }}, {{ segment }} as segment, {{ value }} as {{ split }}
             from {{ relation }}
-            {% if not outer.first %} where assigned_segment is not null {% endif %}
+            {% if not loop.first %} where assigned_segment is not null {% endif %}
             {% if not (outer.last and loop.last) %}
                 union all
             {% endif %}

@@ -59,7 +59,16 @@ with
         "open_count",
     ] %}
 
-    sliced as ({{ with_margins("counted", ["journey", "week_start_date", "duration_seconds"] + counts) }}),
+    sliced as (
+        {{
+            with_margins(
+                "counted",
+                ["journey", "week_start_date", "duration_seconds"] + counts,
+                "channel",
+                "first_channel",
+            )
+        }}
+    ),
 
     by_time as (
         select

@@ -65,7 +65,14 @@ with
     ] %}
 
     sliced as (
-        {{ with_margins("summed", ["journey", "week_start_date", "horizon_seconds"] + counts + sums) }}
+        {{
+            with_margins(
+                "summed",
+                ["journey", "week_start_date", "horizon_seconds"] + counts + sums,
+                "channel",
+                "first_channel",
+            )
+        }}
     ),
 
     final as (

@@ -71,7 +71,16 @@ with
         group by journey, week_start_date, assigned_segment, stage_order
     ),
 
-    sliced as ({{ with_slices("parts", ["journey", "week_start_date", "stage_order", "part_number"]) }}),
+    sliced as (
+        {{
+            with_margins(
+                "parts",
+                ["journey", "week_start_date", "stage_order", "part_number"],
+                "week",
+                "cast(week_start_date as varchar)",
+            )
+        }}
+    ),
 
     {# Grouped, or the engine would join the many stays on texts first. #}
     slices_of_parts as (
