@@ -46,7 +46,13 @@ _INPUTS = {
     "steps": """
         select
             steps.attempt_id, steps.step_number, steps.stage_order, steps.touchpoint, steps.step_kind,
-            round(steps.waited_hours, 4) as waited_hours, steps.friction_signals
+            round(steps.waited_hours, 4) as waited_hours,
+            round((epoch_us(attempts.deadline_at) - epoch_us(steps.entered_at)) / 3.6e9, 4) as hours_left,
+            case
+                when attempts.status = 'converted'
+                then round((epoch_us(attempts.ended_at) - epoch_us(steps.entered_at)) / 3.6e9, 4)
+            end as hours_to_success,
+            steps.friction_signals
         from journeys.steps as steps
         inner join journeys.attempts as attempts using (attempt_id)
         where attempts.deadline_at <= attempts.watched_until_at and steps.step_kind <> 'company'

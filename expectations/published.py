@@ -82,7 +82,7 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         *given("reason"),
     ],
     "journey_attempts": [
-        *given("person_id", "journey", "started_at", "week_start_date", "status"),
+        *given("person_id", "journey", "started_at", "deadline_at", "week_start_date", "status"),
         _a_monday("week_start_date"),
         one_of("status", ["converted", "lost", "open"]),
         holds(
@@ -91,6 +91,7 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
             must="agree: who is not open has ended",
         ),
         in_order("started_at", "ended_at"),
+        in_order("started_at", "deadline_at"),
         *given("is_window_over"),
         *_counts("touch_count"),
         *money("value_amount", "value_currency"),

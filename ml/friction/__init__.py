@@ -48,8 +48,9 @@ def find_friction(
     steps : pyarrow.Table
         One row per step: ``attempt_id, step_number, stage_order, touchpoint``; ``step_kind`` (``touch``; ``company``
         where the company alone acted; ``end`` for what ended the attempt and nothing else); ``waited_hours`` since the
-        touch before; ``friction_signals``, names separated by ``|``, of which ``support contact`` stands with the step
-        before the contact. Long waits and drop-off are found here.
+        touch before; ``hours_left`` of the attempt's window; ``hours_to_success`` of those that converted, else null;
+        ``friction_signals``, names separated by ``|``, of which ``support contact`` stands with the step before the
+        contact. Long waits and drop-off are found here.
     journeys : pyarrow.Table
         ``journey, value_amount, value_currency`` (what a conversion is worth; null where that is unknown), ``owner``.
     stages : pyarrow.Table

@@ -220,7 +220,8 @@ def _evidence(one: Journey, point: Point, *, stage: str, touchpoint: str, label:
     signal = SIGNALS[point.signal]
     met = _MET.get(signal, "")
     if signal == LONG_WAIT:
-        met = f"came after a wait of more than {one.long_waits[point.place]:.1f} hours"
+        waited, needed = one.long_waits[point.place], one.needed_hours[point.place]
+        met = f"came after a wait of more than {waited:.1f} hours, with {needed:.1f} or more left,"
     where = f"at {touchpoint} in {stage}"
     lost, known = point.reference
     if point.cohort >= 0:

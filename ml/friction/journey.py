@@ -22,7 +22,8 @@ COHORTS = ("os", "app_version", "device_type", "browser", "country", "campaign")
 # What somebody has who has none, such as the app's version in a browser: known, and no cohort.
 NONE = "(none)"
 UNKNOWN = "unknown"
-# A wait is long above this share of the waits before the same touchpoint, and an hour at least.
+# A wait is long above this share of the waits before the same touchpoint, and an hour at least; and only while as much of
+# the window is left as this share of those who converted needed from there: else the window ran out, whatever the wait.
 LONG_WAIT_QUANTILE, LONG_WAIT_HOURS = 0.9, 1.0
 # Attempts are matched on so many pairs of first channel and device, and the others as one.
 STRATA_APART = 7
@@ -54,6 +55,7 @@ class Journey:
     is_end: Flags
     flags: Flags
     long_waits: Floats
+    needed_hours: Floats
 
     @classmethod
     def read(cls, attempts: pa.Table, steps: pa.Table, *, journey: str) -> Journey:
@@ -150,16 +152,21 @@ def _step_arrays(steps: pa.Table) -> dict[str, Any]:
     pairs, place = np.unique(pair, return_inverse=True)
     is_end = pc.equal(steps["step_kind"], "end").to_numpy(zero_copy_only=False)
     waited = pc.fill_null(steps["waited_hours"].cast(pa.float64()), 0.0).to_numpy()
-    long_waits = np.full(len(pairs), np.inf)
+    hours_left = pc.fill_null(steps["hours_left"].cast(pa.float64()), 0.0).to_numpy()
+    to_success = pc.fill_null(steps["hours_to_success"].cast(pa.float64()), np.nan).to_numpy()
+    long_waits, needed = np.full(len(pairs), np.inf), np.zeros(len(pairs))
     for one in range(len(pairs)):
-        waits = waited[(place == one) & ~is_first & ~is_end]
+        here = (place == one) & ~is_end
+        waits, times = waited[here & ~is_first], to_success[here & ~np.isnan(to_success)]
         if len(waits):
             long_waits[one] = max(LONG_WAIT_HOURS, float(np.quantile(waits, LONG_WAIT_QUANTILE)))
+        if len(times):
+            needed[one] = np.quantile(times, LONG_WAIT_QUANTILE)
     told = steps["friction_signals"]
     flags = np.zeros((len(attempt), len(SIGNALS) - 1), bool)
     for column, signal in enumerate(SIGNALS[:-1]):
         if signal == LONG_WAIT:
-            flags[:, column] = (waited > long_waits[place]) & ~is_end
+            flags[:, column] = (waited > long_waits[place]) & (hours_left >= needed[place]) & ~is_end
         else:
             has = pc.match_substring(pc.fill_null(pc.binary_join_element_wise("|", told, "|", ""), ""), f"|{signal}|")
             flags[:, column] = has.to_numpy(zero_copy_only=False)
@@ -174,4 +181,5 @@ def _step_arrays(steps: pa.Table) -> dict[str, Any]:
         "is_end": is_end,
         "flags": flags,
         "long_waits": long_waits,
+        "needed_hours": needed,
     }

@@ -26,7 +26,8 @@ GOOD = {
         75.0 as baseline_score, -5.0 as change_from_baseline, 'watch' as status, 'fewer convert' as reason""",
     "journey_attempts": """
         'a1' as attempt_id, 'p1' as person_id, 'checkout' as journey, timestamp '2026-03-03 10:00' as started_at,
-        timestamp '2026-03-03 11:00' as ended_at, date '2026-03-02' as week_start_date, 'converted' as status,
+        timestamp '2026-03-03 11:00' as ended_at, timestamp '2026-03-04 10:00' as deadline_at,
+        date '2026-03-02' as week_start_date, 'converted' as status,
         'paid' as last_stage, 'email' as first_channel, 'Android' as os, '4.2.0' as app_version,
         'mobile' as device_type, null::varchar as browser, 'GB' as country, null::varchar as campaign,
         3 as touch_count, 9.5::double as value_amount, 'USD' as value_currency, true as is_window_over""",
@@ -180,6 +181,7 @@ BREAKS = {
     ("journey_attempts", "week_start_date"): "week_start_date = date '2026-03-03'",
     ("journey_attempts", "ended_at, status"): "ended_at = null",
     ("journey_attempts", "started_at, ended_at"): "ended_at = timestamp '2026-03-03 09:00'",
+    ("journey_attempts", "started_at, deadline_at"): "deadline_at = timestamp '2026-03-03 09:00'",
     ("journey_attempts", "value_amount, status"): "status = 'lost'",
     ("friction_points", "week_start_date"): "week_start_date = date '2026-03-03'",
     ("friction_points", "week, week_start_date"): "week = 'all'",

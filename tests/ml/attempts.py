@@ -25,14 +25,15 @@ SYSTEMS = ("Windows", "Windows", "Windows", "macOS", "macOS", "iOS", "Android", 
 SYSTEMS += tuple(model.os for model in words.DEVICE_MODELS[len(SYSTEMS) :])
 BROWSERS = ("Chrome", "Firefox", "Edge", "Chrome", "Safari", "Safari", "Chrome", "Samsung Internet", "Safari", "Chrome")
 TYPES = {"desktop": "desktop", "phone": "mobile", "tablet": "tablet", "app": "mobile"}
-# By journey: what starts an attempt, what ends it well, and the stage that each event reaches.
+# By journey: what starts an attempt, what ends it well, the stage that each event reaches, and the hours of the window.
 JOURNEYS = {
     "checkout": (
         "Checkout Started",
         ("Order Completed", "Subscription Started"),
         {"Checkout Step Completed": 2, "Payment Info Entered": 3},
+        24,
     ),
-    "onboarding": ("Signed Up", ("Plan Imported",), {"Profile Completed": 2, "Project Created": 3}),
+    "onboarding": ("Signed Up", ("Plan Imported",), {"Profile Completed": 2, "Project Created": 3}, 14 * 24),
 }
 STAGES = pa.table(
     {
@@ -85,7 +86,7 @@ def draw(seed: int, *, people: int, days: int, planted: bool) -> tuple[pa.Table,
 
 
 def _attempts_of(world: World, journey: str) -> tuple[pa.Table, pa.Table]:
-    start, successes, stages = JOURNEYS[journey]
+    start, successes, stages, window_hours = JOURNEYS[journey]
     events = world.events
     order = np.lexsort((np.arange(len(events.at)), events.at, events.session))
     session, at, name = events.session[order], events.at[order], events.name[order]
@@ -134,6 +135,7 @@ def _attempts_of(world: World, journey: str) -> tuple[pa.Table, pa.Table]:
             stage=furthest,
             is_end=is_success,
             flags={"error": is_error, "rage": is_rage, "backtrack": backwards},
+            window_hours=window_hours,
         ),
     )
 
@@ -188,12 +190,16 @@ def _steps(
     stage: np.ndarray,
     is_end: np.ndarray,
     flags: dict[str, np.ndarray],
+    window_hours: float,
 ) -> pa.Table:
     """Touches of one touchpoint in a row at one stage are one step, with the signals of all of them."""
     is_new = np.ones(len(attempt), bool)
     is_new[1:] = (np.diff(attempt) != 0) | (np.diff(touchpoint) != 0) | (np.diff(stage) != 0)
     step, first = np.cumsum(is_new) - 1, np.flatnonzero(is_new)
     starts = np.flatnonzero(np.diff(attempt[first], prepend=-1) != 0)
+    own = np.cumsum(np.diff(attempt[first], prepend=-1) != 0) - 1
+    has_success = np.bincount(attempt, weights=is_end) > 0
+    to_end = (at[np.append(first[starts][1:], len(at)) - 1][own] - at[first]) / 3.6e6
     number = np.arange(len(first)) - np.repeat(starts, np.diff(np.append(starts, len(first)))) + 1
     last = np.append(first[1:], len(attempt)) - 1
     waited = np.where(number > 1, (at[first] - at[np.roll(last, 1)]) / 3.6e6, np.nan)
@@ -214,6 +220,8 @@ def _steps(
             "touchpoint": pa.array(names).take(pa.array(touchpoint[first])),
             "step_kind": pa.array(["touch", "end"]).take(pa.array(ends.astype(np.int64))),
             "waited_hours": pa.array(waited, from_pandas=True),
+            "hours_left": window_hours - (at[first] - at[first][starts][own]) / 3.6e6,
+            "hours_to_success": pa.array(np.where(has_success[own], to_end, np.nan), from_pandas=True),
             "friction_signals": pa.array(texts, pa.string()).take(pa.array(code)),
         }
     )

@@ -47,6 +47,8 @@ def steps_of(rows: list[tuple]) -> pa.Table:
             "touchpoint": touchpoint,
             "step_kind": ["touch"] * len(rows),
             "waited_hours": [None if one == 1 else 1 / 60 for one in number],
+            "hours_left": [24 - one / 60 for one in number],
+            "hours_to_success": pa.nulls(len(rows), pa.float64()),
             "friction_signals": pa.array(signals, pa.string()),
         }
     )
@@ -169,6 +171,42 @@ def test_support_contact_is_matched_at_the_move_that_it_is() -> None:
     row = next(row for row in find(attempts, steps_of(rows)) if row["week"] == "all")
     assert (row["signal"], row["touchpoint"], row["attempt_count"]) == ("support contact", "checkout", 40)
     assert row["extra_lost_count"] == pytest.approx(20 - 4, abs=1e-3)
+
+
+def waiting(hours_left: float) -> dict:
+    """Of 400 who come to a product, 40 after five hours; of these half are lost, of the others a tenth.
+
+    Who converts has done so four hours later, a twentieth of them after eight; `hours_left` have those who waited.
+    """
+    is_lost = [place % 2 == 0 for place in range(40)] + [place % 10 == 0 for place in range(360)]
+    attempts = attempts_of(is_lost=is_lost)
+    rows, waited, left, to_success = [], [], [], []
+    for place, name in enumerate(attempts["attempt_id"].to_pylist()):
+        needed = None if is_lost[place] else 8.0 if place % 20 == 5 else 4.0
+        rows += [(name, 1, 1, "checkout", None), (name, 2, 2, "product", None), (name, 3, 2, "website", None)]
+        waited += [None, 5.0 if place < 40 else 0.1, 0.1]
+        left += [24.0, hours_left if place < 40 else 23.9, hours_left - 1 if place < 40 else 23.0]
+        to_success += [needed, needed, needed]
+    steps = steps_of(rows).drop_columns(["waited_hours", "hours_left", "hours_to_success"])
+    for column, values in (("waited_hours", waited), ("hours_left", left), ("hours_to_success", to_success)):
+        steps = steps.append_column(column, pa.array(values, pa.float64()))
+    points = {row["signal"]: row for row in find(attempts, steps) if row["week"] == "all"}
+    return points.get("long wait", {})
+
+
+def test_a_long_wait_is_friction_while_there_is_time_left() -> None:
+    row = waiting(hours_left=19)
+    assert (row["stage"], row["touchpoint"], row["attempt_count"], row["lost_count"]) == ("First step", "product", 40, 20)
+    # 20 - 40 · 0.1.
+    assert row["extra_lost_count"] == pytest.approx(16, abs=1e-3)
+    assert row["evidence"].startswith(
+        "Of 40 attempts that came after a wait of more than 1.0 hours, with 4.0 or more left, at product in First step 20"
+    )
+
+
+def test_a_wait_after_which_the_window_runs_out_is_none() -> None:
+    assert waiting(hours_left=4) != {}
+    assert waiting(hours_left=3.9) == {}
 
 
 def test_fewer_than_thirty_are_shown_and_not_ranked() -> None:

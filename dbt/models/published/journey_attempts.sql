@@ -12,6 +12,7 @@ with
             attempts.journey,
             attempts.started_at,
             attempts.ended_at,
+            attempts.deadline_at,
             attempts.week_start_date,
             attempts.status,
             stages.stage as last_stage,
