@@ -22,8 +22,8 @@ COHORTS = ("os", "app_version", "device_type", "browser", "country", "campaign")
 # What somebody has who has none, such as the app's version in a browser: known, and no cohort.
 NONE = "(none)"
 UNKNOWN = "unknown"
-# A wait is long above this share of the waits before the same touchpoint, and an hour at least; and only while as much of
-# the window is left as this share of those who converted needed from there: else the window ran out, whatever the wait.
+# A wait is long above this share of the waits before the same touchpoint, and an hour at least; and only while as much
+# of the window is left as this share of those who converted needed from there: else the window ran out anyway.
 LONG_WAIT_QUANTILE, LONG_WAIT_HOURS = 0.9, 1.0
 # Attempts are matched on so many pairs of first channel and device, and the others as one.
 STRATA_APART = 7

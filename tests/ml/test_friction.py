@@ -196,11 +196,16 @@ def waiting(hours_left: float) -> dict:
 
 def test_a_long_wait_is_friction_while_there_is_time_left() -> None:
     row = waiting(hours_left=19)
-    assert (row["stage"], row["touchpoint"], row["attempt_count"], row["lost_count"]) == ("First step", "product", 40, 20)
+    assert (row["stage"], row["touchpoint"], row["attempt_count"], row["lost_count"]) == (
+        "First step",
+        "product",
+        40,
+        20,
+    )
     # 20 - 40 · 0.1.
     assert row["extra_lost_count"] == pytest.approx(16, abs=1e-3)
     assert row["evidence"].startswith(
-        "Of 40 attempts that came after a wait of more than 1.0 hours, with 4.0 or more left, at product in First step 20"
+        "Of 40 attempts that came after a wait of more than 1.0 hours, with 4.0 or more left, at product in First step"
     )
 
 
