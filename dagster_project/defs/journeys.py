@@ -44,7 +44,11 @@ def definitions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.M
         metadata={
             "rows": len({row["journey"] for row in defined.journeys}),
             "problems": dg.MetadataValue.md(_as_list([fault.sentence for fault in faults]) or "None."),
-            "events": dg.MetadataValue.md(_as_list(tell_sights(sights)) or "No journey is defined."),
+            "events": dg.MetadataValue.md(
+                f"Events in the data, those of known people of all:\n\n{_as_list(tell_sights(sights))}"
+                if sights
+                else "No journey is defined."
+            ),
         },
         check_results=[
             dg.AssetCheckResult(
