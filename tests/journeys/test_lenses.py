@@ -284,6 +284,14 @@ def test_effort_counts_steps_returns_and_steps_back(lenses: Lenses) -> None:
     assert (low, high) == pytest.approx((30 / 14 - 1.959964 * deviation, 30 / 14 + 1.959964 * deviation), abs=1e-4)
 
 
+def test_a_single_attempt_has_no_interval(lenses: Lenses) -> None:
+    """Of the second week there is only p12, who enters again, chooses and leaves."""
+    assert lenses.rows(
+        "select attempt_count, mean_steps, steps_low, steps_high from published.journey_effort "
+        "where journey = 'buying' and week = '2026-03-09' and segment = 'all' and status = 'all'"
+    ) == [(1, 3.0, None, None)]
+
+
 def test_small_numbers_are_not_ranked(lenses: Lenses) -> None:
     assert lenses.rows(
         "select distinct rank_by_lost, rank_by_step_rate, likely_reason from published.journey_stages "

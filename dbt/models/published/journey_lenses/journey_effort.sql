@@ -52,7 +52,9 @@ with
             status,
             attempt_count,
             round(mean_steps, 4) as mean_steps,
-            round(greatest(mean_steps - half_width, 0), 4) as steps_low,
+            case
+                when half_width is not null then round(greatest(mean_steps - half_width, 0), 4)
+            end as steps_low,
             round(mean_steps + half_width, 4) as steps_high,
             round(contacts / attempt_count, 4) as mean_contacts,
             round(repeats / attempt_count, 4) as mean_repeats,
