@@ -306,8 +306,9 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         between("stage_order", 1),
         *_weeks(),
         *_counts("touch_count", "attempt_count", least=1),
-        *_counts("converted_count", "lost_count", "left_count", "message_count", "rating_count"),
+        *_counts("converted_count", "lost_count", "closed_count", "left_count", "message_count", "rating_count"),
         _none_above("attempt_count", "touch_count"),
+        _none_above("closed_count", "attempt_count"),
         holds(
             ["converted_count", "lost_count", "attempt_count"],
             "converted_count + lost_count <= attempt_count",
@@ -321,8 +322,9 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
     "touchpoints": [
         *_weeks(),
         *_counts("touch_count", "attempt_count", least=1),
-        *_counts("left_count", "message_count"),
+        *_counts("closed_count", "left_count", "message_count"),
         _none_above("attempt_count", "touch_count"),
+        _none_above("closed_count", "attempt_count"),
         _none_above("left_count", "attempt_count"),
         *_shares("drop_off_after"),
         *_rates("friction_rate"),

@@ -14,6 +14,9 @@ stage, and lasts one instant where nothing else is said.
 
 Ada and Ben are in segment S1. Fay's attempt b1 at ``help`` began with her ticket on the 16th at 10:00, which she opened
 for the second time at 15:00 of the same day while its first thread went on.
+
+Three go for ``pay``, on the website alone: Gil was lost ten days after the 10th; Hal converted on the 26th, a day after
+his start, and Ida cancelled on the 27th, two days after hers, so that neither's window is over.
 """
 
 from __future__ import annotations
@@ -42,6 +45,9 @@ ATTEMPTS = [
     ("a4", "dan", "plan", "10 10:00", "11 12:00", "converted", "09", "direct"),
     ("a5", "eve", "plan", "31 12:00", None, "open", "30", "direct"),
     ("b1", "fay", "help", "16 10:00", "26 10:00", "lost", "16", "support"),
+    ("c1", "gil", "pay", "10 10:00", "20 10:00", "lost", "09", "direct"),
+    ("c2", "hal", "pay", "25 10:00", "26 10:00", "converted", "23", "direct"),
+    ("c3", "ida", "pay", "25 10:00", "27 10:00", "lost", "23", "direct"),
 ]
 # attempt, number, stage, touchpoint, entered, last touched, touches, friction, kind
 STEPS = [
@@ -60,6 +66,9 @@ STEPS = [
     ("a4", 2, 2, "product", "11 12:00", "11 12:00", 1, False, "end"),
     ("a5", 1, 1, "website", "31 12:00", "31 12:00", 1, False, "touch"),
     ("b1", 1, 1, "support", "16 10:00", "16 18:00", 4, False, "touch"),
+    ("c1", 1, 1, "website", "10 10:00", "10 10:00", 1, False, "touch"),
+    ("c2", 1, 1, "website", "25 10:00", "26 10:00", 2, False, "touch"),
+    ("c3", 1, 1, "website", "25 10:00", "25 10:00", 1, False, "touch"),
 ]
 # contact, person, channel, when, text
 CONTACTS = [
@@ -102,12 +111,12 @@ def lenses(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnectio
         )
         rows = [
             f"('{attempt}', '{person}', '{journey}', {at(started)}, {at(started)} + interval 10 day, {at(ended)}, "
-            f"'{status}', date '2026-03-{week}', '{channel}')"
+            f"'{status}', date '2026-03-{week}', '{channel}', timestamp '{AS_OF}')"
             for attempt, person, journey, started, ended, status, week, channel in ATTEMPTS
         ]
         connection.execute(
             f"create table journeys.attempts as from (values {', '.join(rows)}) t(attempt_id, person_id, journey, "
-            "started_at, deadline_at, ended_at, status, week_start_date, first_channel)"
+            "started_at, deadline_at, ended_at, status, week_start_date, first_channel, watched_until_at)"
         )
         connection.execute("create table journeys.attempt_spans as from journeys.attempts")
         rows = [
@@ -138,7 +147,7 @@ def lenses(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnectio
         )
         connection.execute(
             "create table staging.journey_stages as from (values ('plan', 1, 'Start'), ('plan', 2, 'Use'), "
-            "('help', 1, 'Asked')) t(journey, stage_order, stage)"
+            "('help', 1, 'Asked'), ('pay', 1, 'Billed')) t(journey, stage_order, stage)"
         )
         connection.execute("create table staging.journeys as select distinct journey from staging.journey_stages")
         connection.execute("create table staging.event_taxonomy as select distinct touchpoint from journeys.steps")
@@ -211,6 +220,25 @@ def test_lost_attempt_leaves_after_its_own_last_touch(lenses: duckdb.DuckDBPyCon
         (1, 0.25),  # all: of Ada, Ben, Cem and Dan
         (1, 0.5),  # email: of Ada and Ben
     ]
+
+
+def test_rates_are_of_attempts_whose_window_is_over(lenses: duckdb.DuckDBPyConnection) -> None:
+    """Of Gil alone: Hal converted and Ida was lost while others of their week could still do either."""
+    rates = "conversion_rate, conversion_low, conversion_high, drop_off_after_rate, drop_off_after_low"
+    counts = "attempt_count, converted_count, lost_count, left_count, closed_count"
+    [(*told, rate, low, high, dropped, dropped_low)] = found(
+        lenses, "stage_touchpoints", f"{counts}, {rates}", journey="pay", segment="all"
+    )
+    assert told == [3, 1, 2, 2, 1]
+    assert (rate, low, dropped) == (0.0, 0.0, 1.0)
+    assert (high, dropped_low) == pytest.approx((Z**2 / (1 + Z**2), 1 / (1 + Z**2)), abs=1e-6)
+    assert found(
+        lenses, "stage_touchpoints", f"{counts}, {rates}", journey="pay", segment="all", week="2026-03-23"
+    ) == [(2, 1, 1, 1, 0, None, None, None, None, None)]
+
+    counts = "attempt_count, left_count, closed_count, drop_off_after_rate"
+    assert found(lenses, "touchpoints", counts, journey="pay", channel="all") == [(3, 2, 1, 1.0)]
+    assert found(lenses, "touchpoints", counts, journey="pay", channel="all", week="2026-03-23") == [(2, 1, 0, None)]
 
 
 def test_intervals_are_wilsons(lenses: duckdb.DuckDBPyConnection) -> None:

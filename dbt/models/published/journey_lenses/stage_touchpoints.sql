@@ -7,7 +7,10 @@
     "attempt_count",
     "converted_count",
     "lost_count",
+    "closed_count",
+    "closed_converted_count",
     "left_count",
+    "closed_left_count",
     "friction_count",
     "message_count",
     "mood_sum",
@@ -27,6 +30,8 @@ with
             attempts.status,
             attempts.started_at,
             coalesce(attempts.ended_at, attempts.deadline_at) as until_at,
+            {# Of younger ones those that ended are not like those that will. #}
+            attempts.status <> 'open' and attempts.deadline_at <= attempts.watched_until_at as is_closed,
             segments.assigned_segment
         from {{ ref("attempts") }} as attempts
         inner join {{ ref("attempt_segments") }} as segments on attempts.attempt_id = segments.attempt_id
@@ -111,10 +116,15 @@ with
             "attempt_count": "count(*)",
             "converted_count": "count(case when attempts.status = 'converted' then 1 end)",
             "lost_count": "count(case when attempts.status = 'lost' then 1 end)",
+            "closed_count": "count(case when attempts.is_closed then 1 end)",
+            "closed_converted_count": "count(case when attempts.is_closed and attempts.status = 'converted' then 1 end)",
             "friction_count": "count(case when part.has_friction then 1 end)",
             "watched_count": "count(case when part.entered_at <= watched.young_from then 1 end)",
         },
-        "left_after": {"left_count": "count(*)"},
+        "left_after": {
+            "left_count": "count(*)",
+            "closed_left_count": "count(case when attempts.is_closed then 1 end)",
+        },
         "messages": {
             "message_count": "count(*)",
             "mood_sum": "sum(cast(part.mood as " ~ exact_type() ~ "))",
@@ -176,38 +186,45 @@ with
         group by {{ slice_sets(["journey", "stage_order", "touchpoint"]) }}
     ),
 
-    rated as (select *, converted_count + lost_count as closed_count from summed),
-
     stages as (select journey, stage_order, stage from {{ ref("journey_stages") }}),
 
     final as (
         select
-            rated.journey,
-            rated.week,
-            rated.week_start_date,
-            rated.segment,
-            rated.stage_order,
+            summed.journey,
+            summed.week,
+            summed.week_start_date,
+            summed.segment,
+            summed.stage_order,
             stages.stage,
-            rated.touchpoint,
-            rated.touch_count,
-            rated.attempt_count,
-            rated.converted_count,
-            rated.lost_count,
-            round(rated.converted_count / nullif(rated.closed_count, 0), 6) as conversion_rate,
-            round({{ wilson_low("rated.converted_count", "rated.closed_count") }}, 6) as conversion_low,
-            round({{ wilson_high("rated.converted_count", "rated.closed_count") }}, 6) as conversion_high,
-            rated.left_count,
-            round(rated.left_count / nullif(rated.closed_count, 0), 6) as drop_off_after_rate,
-            round({{ wilson_low("rated.left_count", "rated.closed_count") }}, 6) as drop_off_after_low,
-            round({{ wilson_high("rated.left_count", "rated.closed_count") }}, 6) as drop_off_after_high,
-            round(rated.friction_count / nullif(rated.attempt_count, 0), 6) as friction_rate,
-            rated.message_count,
-            round(rated.mood_sum / nullif(rated.message_count, 0) * 100, 4) as sentiment_score,
-            rated.rating_count,
-            round(rated.rating_sum / nullif(rated.rating_count, 0) * 100, 4) as rating_score,
-            round(rated.asked_count / nullif(rated.watched_count, 0), 6) as contact_rate
-        from rated
-        inner join stages on rated.journey = stages.journey and rated.stage_order = stages.stage_order
+            summed.touchpoint,
+            summed.touch_count,
+            summed.attempt_count,
+            summed.converted_count,
+            summed.lost_count,
+            summed.closed_count,
+            round(summed.closed_converted_count / nullif(summed.closed_count, 0), 6) as conversion_rate,
+            round(
+                {{ wilson_low("summed.closed_converted_count", "summed.closed_count") }}, 6
+            ) as conversion_low,
+            round(
+                {{ wilson_high("summed.closed_converted_count", "summed.closed_count") }}, 6
+            ) as conversion_high,
+            summed.left_count,
+            round(summed.closed_left_count / nullif(summed.closed_count, 0), 6) as drop_off_after_rate,
+            round(
+                {{ wilson_low("summed.closed_left_count", "summed.closed_count") }}, 6
+            ) as drop_off_after_low,
+            round(
+                {{ wilson_high("summed.closed_left_count", "summed.closed_count") }}, 6
+            ) as drop_off_after_high,
+            round(summed.friction_count / nullif(summed.attempt_count, 0), 6) as friction_rate,
+            summed.message_count,
+            round(summed.mood_sum / nullif(summed.message_count, 0) * 100, 4) as sentiment_score,
+            summed.rating_count,
+            round(summed.rating_sum / nullif(summed.rating_count, 0) * 100, 4) as rating_score,
+            round(summed.asked_count / nullif(summed.watched_count, 0), 6) as contact_rate
+        from summed
+        inner join stages on summed.journey = stages.journey and summed.stage_order = stages.stage_order
     )
 
 select *

@@ -3,6 +3,7 @@
     "attempt_count",
     "closed_count",
     "left_count",
+    "closed_left_count",
     "friction_count",
     "message_count",
     "mood_sum",
@@ -10,7 +11,15 @@
 
 with
     attempts as (
-        select attempt_id, journey, week_start_date, status, first_channel from {{ ref("attempts") }}
+        select
+            attempt_id,
+            journey,
+            week_start_date,
+            status,
+            {# Of younger ones those that ended are not like those that will. #}
+            status <> 'open' and deadline_at <= watched_until_at as is_closed,
+            first_channel
+        from {{ ref("attempts") }}
     ),
 
     visits as (
@@ -42,10 +51,19 @@ with
             visits.touchpoint,
             sum(visits.touch_count) as touch_count,
             count(*) as attempt_count,
-            count(case when attempts.status <> 'open' then 1 end) as closed_count,
+            count(case when attempts.is_closed then 1 end) as closed_count,
             count(
                 case when attempts.status = 'lost' and visits.step_number = last_steps.step_number then 1 end
             ) as left_count,
+            count(
+                case
+                    when
+                        attempts.is_closed
+                        and attempts.status = 'lost'
+                        and visits.step_number = last_steps.step_number
+                    then 1
+                end
+            ) as closed_left_count,
             count(case when visits.has_friction then 1 end) as friction_count
         from visits
         inner join attempts on visits.attempt_id = attempts.attempt_id
@@ -70,7 +88,7 @@ with
         select *, 0 as message_count, 0 as mood_sum
         from visits_by_week
         union all
-        select journey, week_start_date, first_channel, touchpoint, 0, 0, 0, 0, 0, message_count, mood_sum
+        select journey, week_start_date, first_channel, touchpoint, 0, 0, 0, 0, 0, 0, message_count, mood_sum
         from messages_by_week
     ),
 
@@ -107,11 +125,12 @@ with
             channel,
             touch_count,
             attempt_count,
+            closed_count,
             round(friction_count / nullif(attempt_count, 0), 6) as friction_rate,
             left_count,
-            round(left_count / nullif(closed_count, 0), 6) as drop_off_after_rate,
-            round({{ wilson_low("left_count", "closed_count") }}, 6) as drop_off_after_low,
-            round({{ wilson_high("left_count", "closed_count") }}, 6) as drop_off_after_high,
+            round(closed_left_count / nullif(closed_count, 0), 6) as drop_off_after_rate,
+            round({{ wilson_low("closed_left_count", "closed_count") }}, 6) as drop_off_after_low,
+            round({{ wilson_high("closed_left_count", "closed_count") }}, 6) as drop_off_after_high,
             message_count,
             round(mood_sum / nullif(message_count, 0) * 100, 4) as sentiment_score
         from summed
