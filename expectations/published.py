@@ -331,9 +331,19 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         *_scores("sentiment_score"),
     ],
     "first_day_actions": [
-        *_counts("customer_count", least=1),
-        *given("rate", "conversion_rate", "is_aha", "warning"),
-        *_rates("rate", "conversion_rate", "conversion_rate_without", "q_value"),
+        *_counts("customer_count", "done_count", "converted_count", "early_converted_count"),
+        *_counts("started_count", least=1),
+        *given("done_rate", "is_aha", "warning"),
+        *_rates("rate", "conversion_rate", "conversion_rate_without", "q_value", "done_rate"),
+        holds(
+            ["customer_count", "rate", "conversion_rate"],
+            "customer_count = 0 or (rate is not null and conversion_rate is not null)",
+            must="agree: those who did it are a share, and a share of them converted",
+        ),
+        holds(["customer_count", "done_count"], "customer_count + done_count > 0", must="be of somebody who did it"),
+        _none_above("done_count", "started_count"),
+        _none_above("converted_count", "started_count"),
+        _none_above("early_converted_count", "converted_count"),
         between("lift", 0),
         *within("lift", "lift_low", "lift_high"),
         holds(

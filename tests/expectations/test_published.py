@@ -115,7 +115,8 @@ GOOD = {
     "first_day_actions": """
         'checkout' as journey, 'cart_viewed' as action, 40 as customer_count, 0.4 as rate, 0.5 as conversion_rate,
         0.25 as conversion_rate_without, 2.0 as lift, 1.2 as lift_low, 3.4 as lift_high, 0.03 as q_value,
-        true as is_aha, 'An association.' as warning""",
+        true as is_aha, 60 as done_count, 0.3 as done_rate, 200 as started_count, 90 as converted_count,
+        50 as early_converted_count, 'An association.' as warning""",
     "support_outcomes": """
         'all' as theme, 'ticket' as channel, '2026-03-02' as week, date '2026-03-02' as week_start_date,
         12 as contact_count, 10 as judged_count, 2 as repeat_count, 0.2 as repeat_rate, 0.1 as repeat_low,
@@ -274,6 +275,11 @@ BREAKS = {
     ("first_day_actions", "lift_low, lift"): "lift_low = 2.1",
     ("first_day_actions", "lift, lift_high"): "lift_high = 1.9",
     ("first_day_actions", "lift_low, lift_high"): "lift_low = 3.5",
+    ("first_day_actions", "customer_count, rate, conversion_rate"): "conversion_rate = null",
+    ("first_day_actions", "customer_count, done_count"): "customer_count = 0, done_count = 0",
+    ("first_day_actions", "done_count, started_count"): "done_count = 201",
+    ("first_day_actions", "converted_count, started_count"): "converted_count = 201",
+    ("first_day_actions", "early_converted_count, converted_count"): "early_converted_count = 91",
     ("first_day_actions", "is_aha, q_value, lift, customer_count"): "q_value = 0.06",
     ("support_outcomes", "week_start_date"): "week_start_date = date '2026-03-03'",
     ("support_outcomes", "week, week_start_date"): "week = 'all'",

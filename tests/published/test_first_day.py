@@ -9,6 +9,11 @@ None of what follows may change that:
 - everybody who paid tried again later, used the board and was lost;
 - everybody used the board on the second day;
 - the start, a payment that failed (it ends the journey), an invoice and the page that thanks are no actions.
+
+``quick`` is a journey in which all who convert do so within the day: 25 open a file first, and five of them end as the
+24 hours do; ten stall, of whom four add a note and all open a file when the day is over. Two began less than a day ago,
+and one who converted stalls at a second attempt after adding a note. At ``swift`` three convert within an hour, and
+nobody else ever began.
 """
 
 from __future__ import annotations
@@ -45,9 +50,11 @@ def first_day(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnec
     attempts: list[tuple] = []
     touches: list[tuple] = []
 
-    def attempt(person: str, day: int, status: str, *, after_hours: float, is_watched: bool = True) -> str:
+    def attempt(
+        person: str, day: int, status: str, *, after_hours: float, journey: str = "trial", watched_hours: float = 240
+    ) -> str:
         name = f"{person}/{day}"
-        attempts.append((name, "trial", person, day, status, after_hours, is_watched))
+        attempts.append((name, journey, person, day, status, after_hours, watched_hours))
         touches.append((name, "trial_started", 0.0, "milestone", "", "start"))
         return name
 
@@ -76,16 +83,30 @@ def first_day(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnec
     for person in range(50):
         touch(attempt(f"q{person}", 1, "converted", after_hours=20), "feature_used", after_hours=1, detail="board")
     for person in range(30):
-        young = attempt(f"y{person}", 1, "converted", after_hours=100, is_watched=False)
+        young = attempt(f"y{person}", 1, "converted", after_hours=100, watched_hours=239.9)
         touch(young, "feature_used", after_hours=1, detail="board")
         still_open = attempt(f"o{person}", 1, "open", after_hours=0)
         touch(still_open, "feature_used", after_hours=1, detail="board")
+    for person in range(25):
+        quick = attempt(f"z{person}", 1, "converted", after_hours=24 if person < 5 else 6, journey="quick")
+        touch(quick, "file_opened", after_hours=2)
+    for person in range(10):
+        stalled = attempt(f"s{person}", 1, "lost", after_hours=240, journey="quick")
+        touch(stalled, "file_opened", after_hours=24)
+        if person < 4:
+            touch(stalled, "note_added", after_hours=3)
+    for person in range(2):
+        new = attempt(f"n{person}", 1, "open", after_hours=0, journey="quick", watched_hours=23.9)
+        touch(new, "file_opened", after_hours=2)
+    touch(attempt("z0", 200, "lost", after_hours=240, journey="quick"), "note_added", after_hours=1)
+    for person in range(3):
+        touch(attempt(f"w{person}", 1, "converted", after_hours=1, journey="swift"), "cart_opened", after_hours=0.5)
     with duckdb.connect(str(path)) as connection:
         for schema in ("staging", "timeline", "journeys", "published"):
             connection.execute(f"create schema {schema}")
         connection.execute(
             "create table said_attempts (attempt_id varchar, journey varchar, person_id varchar, day integer, "
-            "status varchar, hours double, is_watched boolean)"
+            "status varchar, hours double, watched_hours double)"
         )
         connection.executemany("insert into said_attempts values (?, ?, ?, ?, ?, ?, ?)", attempts)
         connection.execute(
@@ -93,7 +114,7 @@ def first_day(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnec
             "timestamp '2026-01-01 10:00' + day * interval 1 day as started_at, "
             "case when status <> 'open' then started_at + to_seconds(hours * 3600) end as ended_at, "
             "started_at + interval 10 day as deadline_at, "
-            "case when is_watched then deadline_at else deadline_at - interval 1 second end as watched_until_at "
+            "started_at + to_seconds(watched_hours * 3600) as watched_until_at "
             "from said_attempts"
         )
         connection.execute(
@@ -139,12 +160,42 @@ def action(first_day: duckdb.DuckDBPyConnection, name: str, columns: str) -> tup
 
 def test_actions_are_those_of_the_first_day_that_tell_of_no_outcome(first_day: duckdb.DuckDBPyConnection) -> None:
     assert first_day.execute(
-        "select journey, action, customer_count, rate from published.first_day_actions order by action"
+        "select journey, action, customer_count, rate from published.first_day_actions where journey = 'trial' "
+        "order by action"
     ).fetchall() == [
         ("trial", "feature_used: board", 40, 0.4),
         ("trial", "pricing_viewed: pricing", 10, 0.1),
         ("trial", "teammate_invited", 35, 0.35),
     ]
+
+
+def test_what_everybody_does_counts_each_first_attempt(first_day: duckdb.DuckDBPyConnection) -> None:
+    """Of 210 people 40 of the hundred, the fifty quick, the thirty young and the thirty open ones used the board."""
+    columns = "done_count, done_rate, started_count, converted_count, early_converted_count"
+    assert action(first_day, "feature_used: board", columns) == (150, 0.714286, 210, 115, 50)
+    assert action(first_day, "teammate_invited", columns) == (35, 0.166667, 210, 115, 50)
+
+
+def test_who_converts_within_the_day_counts_in_what_is_done_and_is_not_compared(
+    first_day: duckdb.DuckDBPyConnection,
+) -> None:
+    columns = "done_count, done_rate, started_count, converted_count, early_converted_count"
+    compared = "customer_count, rate, conversion_rate, conversion_rate_without, lift, q_value, is_aha, warning"
+    warning = (
+        "It cannot be judged: 25 of 25 conversions come within the first 24 hours, and of the 11 people compared "
+        "nobody converted."
+    )
+    assert action(first_day, "file_opened", columns) == (25, 0.714286, 35, 25, 25)
+    assert action(first_day, "file_opened", compared) == (0, 0.0, None, 0.0, None, None, False, warning)
+    # Four of those who stalled, and one at a second attempt.
+    assert action(first_day, "note_added", columns) == (4, 0.114286, 35, 25, 25)
+    assert action(first_day, "note_added", compared) == (5, 0.454545, 0.0, 0.0, None, None, False, warning)
+
+
+def test_journey_that_nobody_stays_in_for_a_day_tells_what_is_done(first_day: duckdb.DuckDBPyConnection) -> None:
+    columns = "customer_count, rate, conversion_rate, conversion_rate_without, done_count, done_rate, warning"
+    warning = "It cannot be judged: 3 of 3 conversions come within the first 24 hours, and nobody is left to compare."
+    assert action(first_day, "cart_opened", columns) == (0, None, None, None, 3, 1.0, warning)
 
 
 def test_lift_is_that_of_those_who_had_the_time_to_act(first_day: duckdb.DuckDBPyConnection) -> None:

@@ -59,7 +59,8 @@ COLUMNS = {
         sentiment_score double, rating_score double, contact_rate double""",
     "first_day_actions": """journey varchar, action varchar, customer_count bigint, rate double,
         conversion_rate double, conversion_rate_without double, lift double, lift_low double, lift_high double,
-        q_value double, is_aha boolean, warning varchar""",
+        q_value double, is_aha boolean, done_count bigint, done_rate double, started_count bigint,
+        converted_count bigint, early_converted_count bigint, warning varchar""",
     "support_outcomes": f"""theme varchar, channel varchar, week varchar, week_start_date date, contact_count bigint,
         {RATE.format("repeat")}, first_contact_resolution_rate double, first_contact_resolution_low double,
         first_contact_resolution_high double, {RATE.format("reopen")}, cost_amount decimal(18, 2),
@@ -418,6 +419,11 @@ def _whole_rows(found: dict[str, list[dict[str, Any]]], journey: str) -> None:
                 "lift_high": 1.7 if not place else 1.3,
                 "q_value": 0.001 if not place else 0.4,
                 "is_aha": not place and journey != "tiny",
+                "done_count": 1200 // (place + 1),
+                "done_rate": round(1200 // (place + 1) / 2000, 6),
+                "started_count": 2000,
+                "converted_count": 1000,
+                "early_converted_count": 250,
                 "warning": "An association, not proof.",
             }
         )

@@ -6,6 +6,7 @@
     - only attempts whose window has closed count: of younger ones only the quick have converted;
     - each person counts once, by the first of such attempts at the journey;
     - neither the start counts as an action, nor what ends the journey or tells of an outcome.
+    Beside it stands what everybody does in these hours, by each person's first attempt, however soon it ended.
 #}
 {# An action after which everybody converted is one that converting brings about. #}
 {% set may_be_aha = "q_value < 0.05 and lift > 1 and converted_with < people_with" %}
@@ -18,15 +19,26 @@ with
             person_id,
             started_at,
             status,
-            row_number() over (partition by person_id, journey order by started_at, attempt_id) as place
-        from {{ ref("attempts") }}
-        where
+            coalesce(ended_at <= {{ plus_days("started_at", 1) }}, false) as is_over,
             status <> 'open'
             and deadline_at <= watched_until_at
-            and ended_at > {{ plus_days("started_at", 1) }}
+            and ended_at > {{ plus_days("started_at", 1) }} as may_be_compared
+        from {{ ref("attempts") }}
+        where {{ plus_days("started_at", 1) }} <= watched_until_at
     ),
 
-    cohort as (select * from attempts where place = 1),
+    placed_attempts as (
+        select
+            *,
+            row_number() over in_order = 1 as is_first,
+            may_be_compared
+            and count(case when may_be_compared then 1 end) over (in_order rows unbounded preceding)
+            = 1 as is_compared
+        from attempts
+        window in_order as (partition by person_id, journey order by started_at, attempt_id)
+    ),
+
+    cohort as (select * from placed_attempts where is_first or is_compared),
 
     spans as (select attempt_id, start_event_id from {{ ref("attempt_spans") }}),
 
@@ -35,7 +47,13 @@ with
     ),
 
     touches as (
-        select cohort.attempt_id, cohort.journey, cohort.status, touches.event_id
+        select
+            cohort.attempt_id,
+            cohort.journey,
+            cohort.status,
+            cohort.is_first,
+            cohort.is_compared,
+            touches.event_id
         from {{ ref("attempt_events") }} as touches
         inner join cohort on touches.attempt_id = cohort.attempt_id
         inner join spans on touches.attempt_id = spans.attempt_id
@@ -72,20 +90,28 @@ with
     ),
 
     done as (
-        select distinct touches.journey, touches.attempt_id, touches.status, named.event, named.detail
+        select distinct
+            touches.journey,
+            touches.attempt_id,
+            touches.status,
+            touches.is_first,
+            touches.is_compared,
+            named.event,
+            named.detail
         from touches
         inner join named on touches.event_id = named.event_id
         left join outcomes on touches.journey = outcomes.journey and named.event = outcomes.event
         where outcomes.event is null
     ),
 
-    done_count as (
+    done_by as (
         select
             journey,
             event,
             detail,
-            count(*) as people_with,
-            count(case when status = 'converted' then 1 end) as converted_with
+            count(case when is_compared then 1 end) as people_with,
+            count(case when is_compared and status = 'converted' then 1 end) as converted_with,
+            count(case when is_first then 1 end) as done_count
         from done
         group by journey, event, detail
     ),
@@ -93,17 +119,24 @@ with
     {# The page that thanks a customer tells of the outcome. #}
     actions as (
         select
-            done_count.journey,
-            done_count.event || coalesce(': ' || done_count.detail, '') as action,
-            done_count.people_with,
-            done_count.converted_with
-        from done_count
-        left join details on done_count.event = details.event
-        where not coalesce({{ matches("done_count.detail", "details.left_out") }}, false)
+            done_by.journey,
+            done_by.event || coalesce(': ' || done_by.detail, '') as action,
+            done_by.people_with,
+            done_by.converted_with,
+            done_by.done_count
+        from done_by
+        left join details on done_by.event = details.event
+        where not coalesce({{ matches("done_by.detail", "details.left_out") }}, false)
     ),
 
     everybody as (
-        select journey, count(*) as people, count(case when status = 'converted' then 1 end) as converted
+        select
+            journey,
+            count(case when is_compared then 1 end) as people,
+            count(case when is_compared and status = 'converted' then 1 end) as converted,
+            count(case when is_first then 1 end) as started_count,
+            count(case when is_first and status = 'converted' then 1 end) as converted_count,
+            count(case when is_first and status = 'converted' and is_over then 1 end) as early_converted_count
         from cohort
         group by journey
     ),
@@ -112,6 +145,10 @@ with
         select
             actions.*,
             everybody.people,
+            everybody.converted,
+            everybody.started_count,
+            everybody.converted_count,
+            everybody.early_converted_count,
             everybody.people - actions.people_with as people_without,
             everybody.converted - actions.converted_with as converted_without
         from actions
@@ -121,14 +158,14 @@ with
     rated as (
         select
             *,
-            converted_with / cast(people_with as double) as rate_with,
+            converted_with / cast(nullif(people_with, 0) as double) as rate_with,
             converted_without / cast(nullif(people_without, 0) as double) as rate_without,
             people_with >= {{ var("lens_min_people") }}
             and people_without >= {{ var("lens_min_people") }} as is_comparable,
             {# Katz and others (1978): the logarithm of a ratio of shares is nearly normal. #}
             sqrt(
                 1.0 / nullif(converted_with, 0)
-                - 1.0 / people_with
+                - 1.0 / nullif(people_with, 0)
                 + 1.0 / nullif(converted_without, 0)
                 - 1.0 / nullif(people_without, 0)
             ) as log_error
@@ -164,7 +201,7 @@ with
             journey,
             action,
             people_with as customer_count,
-            round(people_with / cast(people as double), 6) as rate,
+            round(people_with / cast(nullif(people, 0) as double), 6) as rate,
             round(rate_with, 6) as conversion_rate,
             round(rate_without, 6) as conversion_rate_without,
             round(lift, 6) as lift,
@@ -172,7 +209,24 @@ with
             round(exp(ln(nullif(lift, 0)) + {{ z95() }} * log_error), 6) as lift_high,
             round(q_value, 6) as q_value,
             coalesce({{ may_be_aha }} and place = 1, false) as is_aha,
+            done_count,
+            round(done_count / cast(started_count as double), 6) as done_rate,
+            started_count,
+            converted_count,
+            early_converted_count,
             case
+                when converted = 0 and early_converted_count > 0
+                then
+                    'It cannot be judged: '
+                    || cast(early_converted_count as varchar)
+                    || ' of '
+                    || cast(converted_count as varchar)
+                    || ' conversions come within the first 24 hours, and '
+                    || case
+                        when people = 0
+                        then 'nobody is left to compare.'
+                        else 'of the ' || cast(people as varchar) || ' people compared nobody converted.'
+                    end
                 when not is_comparable
                 then
                     'Too few to compare: '
