@@ -65,6 +65,8 @@ _ATTEMPTS = """
         attempts.attempt_id,
         attempts.journey,
         attempts.status,
+        -- Outcomes are told only of these: among the others those that ended early would stand for all.
+        attempts.deadline_at <= attempts.watched_until_at as is_window_over,
         spans.outcome is not null as ended_by_event,
         spans.outcome_at,
         spans.end_event_id,
@@ -313,7 +315,7 @@ def _inputs(connection: duckdb.DuckDBPyConnection, *, night: Night) -> str:
     sources = [Path(__file__), Path(__file__).with_name("recount.py")]
     told = [night.as_of, night.project_hash, *(source.read_bytes() for source in sources)]
     for table, columns in {
-        "attempts": "attempt_id, person_id, status, started_at",
+        "attempts": "attempt_id, person_id, status, started_at, deadline_at <= watched_until_at",
         "attempt_spans": "attempt_id, outcome, outcome_at, start_event_id, end_event_id",
         "steps": "attempt_id, step_number, stage_order, touchpoint, entered_at, touch_count, is_friction, step_kind",
         "attempt_events": "attempt_id, event_id, occurred_at, touchpoint, kind, event_stage, stage_order",
@@ -334,9 +336,11 @@ def _discover(
     for journey, walk in read_walks(connection, timezone=timezone):
         paths = _path_rows(connection, walk, as_of_day=as_of_day)
         found["patterns"] += [{"journey": journey} | row for row in paths]
-        closed = int((walk.statuses != patterns.OPEN).sum())
+        over = int((walk.statuses != patterns.OPEN).sum())
         shown = sum(row["verdict"].startswith("converts") for row in paths)
-        told["patterns"].append(f"{journey}: {closed:,} ended attempts, {len(paths)} paths, {shown} with a difference.")
+        told["patterns"].append(
+            f"{journey}: {over:,} attempts whose window is over, {len(paths)} paths, {shown} with a difference."
+        )
         chain = markov.account(
             walk.states,
             walk.attempts,
@@ -414,7 +418,8 @@ class Walk:
     Attributes
     ----------
     statuses, persons, order : ndarray of int, shape (attempts,)
-        What became of each, whose it is, and a number for sampling; attempts of one person stand together.
+        What became of each (open as long as its window runs, even if it has ended), whose it is, and a number for
+        sampling; attempts of one person stand together.
     attempts, items, states, days : ndarray of int, shape (steps,)
         Per step, in order: whose it is, its touchpoint, its touchpoint and stage, and its local day since 1970.
     item_names, state_names : list of str
@@ -486,7 +491,13 @@ def read_walks(connection: duckdb.DuckDBPyConnection, *, timezone: str) -> Itera
         words = [_WITH_FRICTION.format(where) if is_friction else where for _, _, _, where, is_friction, _ in kinds]
         named = {item: word for (_, item, *_), word in zip(kinds, words, strict=True)}
         people = connection.execute(
-            "select status, person, draw from walked_attempts where journey = ? order by number", [journey]
+            """
+            select case when is_window_over then status else 'open' end as status, person, draw
+            from walked_attempts
+            where journey = ?
+            order by number
+            """,
+            [journey],
         ).fetchnumpy()
         steps = connection.execute(
             """

@@ -1,7 +1,7 @@
 """Markov chains of journeys: the chance of success from each state, and what changes would make of it.
 
-A state is the last one to three steps of an attempt; converted and lost end it. What came after the last step of an
-open attempt is not known, so that step is counted as no transition; all its earlier ones are.
+A state is the last one to three steps of an attempt; converted and lost end it. A journey's chain is fitted to whole
+attempts, those whose window is over: of the others those that ended early would stand for all.
 """
 
 from __future__ import annotations
@@ -510,9 +510,10 @@ def account(
 ) -> Account:
     """Fit a journey's chain and tell its states, what comes next, and what changes would make of it.
 
-    The chain reproduces a journey if the share that it makes convert lies within the 95 % interval (Wilson) of what
-    converted and lost attempts show. What-ifs are offered only then, and only for steps from which the chain is right
-    to within five points about those who came there. They carry associations forward: who is spared a loss is taken to
+    Only converted and lost attempts count, with all their steps. The chain reproduces a journey if the share that it
+    makes convert lies within the 95 % interval (Wilson) of what they show; being fitted to all of them, it does unless
+    something went wrong. What-ifs are offered only then, and only for steps from which the chain is right to within
+    five points about those who came there. They carry associations forward: who is spared a loss is taken to
     go on as those who were never in danger.
 
     Parameters
@@ -520,15 +521,20 @@ def account(
     steps, attempts : ndarray of int, shape (steps,)
         Codes of the steps from 0, and whose they are; sorted by attempt, in order.
     statuses, persons : ndarray of int, shape (attempts,)
-        OPEN, LOST or CONVERTED; whose attempt it is.
+        OPEN (or its window still runs), LOST or CONVERTED; whose attempt it is.
     draws : ndarray of int, shape (attempts,)
         A number per attempt that has nothing to do with it, for keeping some apart.
     company_steps : collection of int
-        Codes of the steps that the company alone takes: no change to them is offered.
+        Codes of the steps that are the company's: no change to them is offered.
     """
-    closed = int((statuses != OPEN).sum())
+    over = statuses != OPEN
+    closed = int(over.sum())
     if closed < ENOUGH:
-        return Account(states=[], next_steps=[], what_ifs=[], sentence=f"{closed} attempts have ended: too few.")
+        told = f"The window of {closed} attempts is over: too few."
+        return Account(states=[], next_steps=[], what_ifs=[], sentence=told)
+    kept = over[attempts]
+    steps, attempts = steps[kept], (np.cumsum(over) - 1)[attempts[kept]]
+    statuses, persons, draws = statuses[over], persons[over], draws[over]
     walked = moves(steps, attempts, statuses)
     order = choose_order(walked, draws=draws)
     fitted = fit(walked, order=order)
@@ -615,8 +621,8 @@ def _what_ifs(
     """Both changes of every step that enough attempts came to."""
     chain = fitted.chain
     size = len(chain.success)
-    # Of each ended attempt the first arrival at each step.
-    arrived = np.flatnonzero((walked.to >= 0) & (statuses[walked.attempts] != OPEN) & (fitted.arrivals >= 0))
+    # Of each attempt the first arrival at each step.
+    arrived = np.flatnonzero((walked.to >= 0) & (fitted.arrivals >= 0))
     base = int(walked.to.max(initial=0)) + 1
     _, first = np.unique(walked.attempts[arrived] * base + walked.to[arrived], return_index=True)
     arrived = arrived[first]

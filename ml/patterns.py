@@ -355,7 +355,8 @@ def find_patterns(
     """Find what attempts pass and where they begin, and tell what goes with conversion from what does not.
 
     Patterns are the most frequent ones of each length on a sample of the converted and lost attempts, and of what was
-    done lately; how they end has no part in it. Then all attempts are counted. What is frequent enough is tested
+    done lately; how they end has no part in it. Then all attempts are counted; open ones have a part in how many are
+    on a pattern and since when, and none in what became of them. What is frequent enough is tested
     among attempts of like length, and all tests of the journey are held together to a false-discovery rate of 5 %.
 
     Parameters
@@ -363,7 +364,7 @@ def find_patterns(
     paths : Paths
         What attempts passed after their start and before their outcome, repeats collapsed.
     statuses, persons : ndarray of int, shape (attempts,)
-        OPEN, LOST or CONVERTED; whose attempt it is.
+        OPEN (or its window still runs), LOST or CONVERTED; whose attempt it is.
     days : ndarray of int, shape (steps,)
         On which day each step was.
     order : ndarray of int, shape (attempts,)
@@ -380,10 +381,10 @@ def find_patterns(
     pyarrow.Table
         Of schema ``FOUND``, by kind, then the most certain first.
     """
-    closed = statuses != OPEN
-    if not closed.any() or not len(paths.items):
+    over = statuses != OPEN
+    if not over.any() or not len(paths.items):
         return FOUND.empty_table()
-    mined = _sampled(paths, closed, order)
+    mined = _sampled(paths, over, order)
     least = max(LEAST_ATTEMPTS, int(np.ceil(LEAST_SUPPORT * int(mined.sum()))))
     patterns = dict(mine(paths.only(mined), least=least))
     since = as_of_day - LATELY_DAYS
@@ -450,7 +451,7 @@ def _told(counts: Integers, whole: Integers, *, scatter: float) -> dict[str, Any
     return {
         "attempt_count": size,
         "open_count": int(counts[:, OPEN].sum()),
-        "support_rate": size / all_of,
+        "support_rate": int(counts.sum()) / int(whole.sum()),
         "converted_count": converted,
         "conversion_rate": converted / size if size else None,
         "base_conversion_rate": all_converted / all_of,

@@ -31,6 +31,7 @@ class Attempt:
 
     journey: str
     status: str
+    is_window_over: bool
     steps: list[tuple[str, int]]
 
 
@@ -44,9 +45,9 @@ def attempts(connection: duckdb.DuckDBPyConnection) -> list[Attempt]:
     ).fetchall():
         touches[attempt_id].append(tuple(touch))
     walked = []
-    for attempt_id, journey, status, start, end, outcome_at in connection.execute(
-        "select attempt_id, attempts.journey, status, start_event_id, end_event_id, outcome_at "
-        "from journeys.attempts inner join journeys.attempt_spans using (attempt_id)"
+    for attempt_id, journey, status, is_over, start, end, outcome_at in connection.execute(
+        "select attempt_id, attempts.journey, status, is_window_over, start_event_id, end_event_id, outcome_at from "
+        "published.journey_attempts as attempts inner join journeys.attempt_spans using (attempt_id)"
     ).fetchall():
         steps: list[dict] = []
         for event, touchpoint, stage, is_friction, at in touches[attempt_id]:
@@ -59,7 +60,7 @@ def attempts(connection: duckdb.DuckDBPyConnection) -> list[Attempt]:
             for step in steps
             if step["others"] and (not outcome_at or step["at"] < outcome_at - timedelta(seconds=PAPERWORK_SECONDS))
         ]
-        walked.append(Attempt(journey=journey, status=status, steps=kept))
+        walked.append(Attempt(journey=journey, status=status, is_window_over=is_over, steps=kept))
     return walked
 
 
@@ -77,9 +78,13 @@ def test_paths_are_those_of_all_attempts(connection: duckdb.DuckDBPyConnection, 
     """Every fifth pattern and every entry of three journeys counted again."""
     checked = 0
     for journey in ("acquisition", "checkout", "trial_to_paid"):
-        paths = [(collapsed(attempt), attempt.status) for attempt in attempts if attempt.journey == journey]
-        closed = sum(status != "open" for _, status in paths)
-        base = sum(status == "converted" for _, status in paths) / closed
+        paths = [
+            (collapsed(attempt), attempt.status if attempt.is_window_over else "young")
+            for attempt in attempts
+            if attempt.journey == journey
+        ]
+        over = sum(status != "young" for _, status in paths)
+        base = sum(status == "converted" for _, status in paths) / over
         rows = connection.execute(
             """
             select kind, pattern, attempt_count, open_count, converted_count, support_rate, base_conversion_rate, lift
@@ -95,8 +100,8 @@ def test_paths_are_those_of_all_attempts(connection: duckdb.DuckDBPyConnection, 
             on = Counter(
                 status for path, status in paths if (path[:1] == pattern if kind == "entry" else is_on(pattern, path))
             )
-            assert (count, converted, open_count) == (on["converted"] + on["lost"], on["converted"], on["open"]), told
-            assert support == pytest.approx(count / closed, abs=1e-6)
+            assert (count, converted, open_count) == (on["converted"] + on["lost"], on["converted"], on["young"]), told
+            assert support == pytest.approx(on.total() / len(paths), abs=1e-6)
             assert base_rate == pytest.approx(base, abs=1e-6)
             if count:
                 assert lift == pytest.approx(converted / count / base, abs=1e-6)
@@ -104,7 +109,7 @@ def test_paths_are_those_of_all_attempts(connection: duckdb.DuckDBPyConnection, 
     assert checked > 50
 
 
-def test_next_steps_are_the_moves_of_all_attempts(
+def test_next_steps_are_the_moves_of_all_attempts_whose_window_is_over(
     connection: duckdb.DuckDBPyConnection, attempts: list[Attempt]
 ) -> None:
     stages = dict(
@@ -120,14 +125,14 @@ def test_next_steps_are_the_moves_of_all_attempts(
         ).fetchall()
     }
     moves: Counter[tuple[str, str, str]] = Counter()
-    for attempt in attempts:
+    over = [attempt for attempt in attempts if attempt.is_window_over]
+    for attempt in over:
         named = [f"{name} ({stages[attempt.journey, stage]})" for name, stage in attempt.steps]
-        ends = [] if attempt.status == "open" else [f"({attempt.status})"]
-        path = ["(start)", *named, *ends]
+        path = ["(start)", *named, f"({attempt.status})"]
         moves.update((attempt.journey, *move) for move in pairwise(path))
-    ended = Counter(attempt.journey for attempt in attempts if attempt.status != "open")
-    assert told == {move: count for move, count in moves.items() if ended[move[0]] >= 30}
-    assert {journey for journey, count in ended.items() if count < 30}.isdisjoint({move[0] for move in told})
+    sizes = Counter(attempt.journey for attempt in over)
+    assert told == {move: count for move, count in moves.items() if sizes[move[0]] >= 30}
+    assert {journey for journey, count in sizes.items() if count < 30}.isdisjoint({move[0] for move in told})
 
 
 def test_chains_know_what_was_observed(connection: duckdb.DuckDBPyConnection, attempts: list[Attempt]) -> None:
@@ -140,9 +145,10 @@ def test_chains_know_what_was_observed(connection: duckdb.DuckDBPyConnection, at
     ).fetchall()
     assert len(rows) >= 5
     for journey, observed, low, high, chain, is_reproduced in rows:
-        ended = [attempt.status for attempt in attempts if attempt.journey == journey and attempt.status != "open"]
-        assert observed == pytest.approx(ended.count("converted") / len(ended), abs=1e-6)
-        assert is_reproduced == (low <= chain <= high)
+        over = [attempt.status for attempt in attempts if attempt.journey == journey and attempt.is_window_over]
+        assert observed == pytest.approx(over.count("converted") / len(over), abs=1e-6)
+        assert chain == pytest.approx(observed, abs=1e-6)
+        assert is_reproduced and low <= chain <= high
     offered = connection.execute(
         """
         select count(*), count(case when not states.is_reproduced then 1 end)
@@ -236,7 +242,8 @@ def empty_warehouse(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(
             """
             create table journeys.attempts (
-                attempt_id varchar, person_id varchar, journey varchar, status varchar, started_at timestamp
+                attempt_id varchar, person_id varchar, journey varchar, status varchar, started_at timestamp,
+                deadline_at timestamp, watched_until_at timestamp
             );
             create table journeys.attempt_spans (
                 attempt_id varchar, journey varchar, outcome varchar, outcome_at timestamp, start_event_id varchar,
@@ -269,7 +276,9 @@ def test_journeys_without_attempts_have_no_rows_and_a_sentence(empty_warehouse: 
         insert into journeys.attempt_spans
         select 'a' || i, 'trial', 'lost', timestamp '2026-06-02', 's' || i, 'e' || i from range(5) t(i);
         insert into journeys.attempts
-        select 'a' || i, 'p' || i, 'trial', 'lost', timestamp '2026-06-01' from range(5) t(i);
+        select
+            'a' || i, 'p' || i, 'trial', 'lost', timestamp '2026-06-01', timestamp '2026-06-15', timestamp '2026-06-30'
+        from range(5) t(i);
         insert into journeys.steps
         select 'a' || i, 1, 1, 'shop', timestamp '2026-06-01 23:30', 3, false, 'touch' from range(5) t(i);
         insert into journeys.attempt_events
@@ -283,8 +292,65 @@ def test_journeys_without_attempts_have_no_rows_and_a_sentence(empty_warehouse: 
     assert empty_warehouse.execute(
         "select kind, pattern, attempt_count, verdict, q_value, first_seen_date from journeys.patterns"
     ).fetchall() == [("entry", "shop", 5, "too few", None, datetime(2026, 6, 2).date())]
-    assert report.told["states"] == "trial: 5 attempts have ended: too few."
+    assert report.told["states"] == "trial: The window of 5 attempts is over: too few."
     assert report.told["abandonment"] == "trial: 5 lost attempts: too few to be sorted."
+
+
+def test_outcomes_are_told_of_attempts_whose_window_is_over(empty_warehouse: duckdb.DuckDBPyConnection) -> None:
+    """One attempt in five converts, on its first day; half of the others give up by then, half wait for the deadline.
+
+    Of 200 all days are watched, of 100 three of thirty: 20 of those have converted, 40 are lost, 40 open. Of those that
+    have ended 60 of 260 converted. Who chats is half of the whole ones with as many conversions, and of the young ones
+    all who converted.
+    """
+    empty_warehouse.execute(
+        """
+        insert into staging.journey_stages values ('trial', 1, 'Started');
+        create table drawn as
+        select
+            i, 'a' || i as attempt_id, i < 200 as is_whole,
+            case when i < 200 then timestamp '2026-05-01' else timestamp '2026-06-27' end as started_at,
+            case when i % 5 = 0 then 'converted' when i % 5 < 3 then 'lost' end as outcome
+        from range(300) t(i);
+        insert into journeys.attempts
+        select
+            attempt_id, 'p' || i, 'trial', coalesce(outcome, case when is_whole then 'lost' else 'open' end),
+            started_at, started_at + interval 30 day, timestamp '2026-06-30'
+        from drawn;
+        insert into journeys.attempt_spans
+        select
+            attempt_id, 'trial', outcome, case when outcome is not null then started_at + interval 1 day end, 's' || i,
+            case when outcome is not null then 'e' || i end
+        from drawn;
+        insert into journeys.steps
+        select attempt_id, 1, 1, 'shop', started_at, 3, false, 'touch' from drawn
+        union all
+        select attempt_id, 2, 1, 'chat', started_at + interval 1 hour, 2, false, 'touch' from drawn
+        where case when is_whole then i % 2 = 0 else i % 5 = 0 end
+        """
+    )
+    night = SimpleNamespace(as_of=datetime(2026, 6, 30, 23, 59), project_hash="1")
+    report = discover_tonight(empty_warehouse, night=night, timezone="UTC")
+    chat = empty_warehouse.execute(
+        """
+        select
+            attempt_count, open_count, support_rate, converted_count, conversion_rate, base_conversion_rate, lift,
+            length_adjusted_lift, verdict
+        from journeys.patterns where pattern = 'chat' and kind = 'pattern'
+        """
+    ).fetchall()
+    assert chat == [(100, 20, 0.4, 20, 0.2, 0.2, 1.0, 1.0, "no difference shown")]
+    assert report.told["patterns"].startswith("trial: 200 attempts whose window is over, ")
+    chains = empty_warehouse.execute(
+        """
+        select observed_conversion_rate, round(chain_conversion_rate, 9), is_reproduced, visit_count
+        from journeys.states where state = '(start)'
+        """
+    ).fetchall()
+    assert chains == [(0.2, 0.2, True, 200)]
+    assert empty_warehouse.execute(
+        "select transition_count from journeys.state_transitions where step = '(start)'"
+    ).fetchall() == [(200,)]
 
 
 def test_what_the_company_does_alone_is_not_offered_to_be_changed(empty_warehouse: duckdb.DuckDBPyConnection) -> None:
@@ -301,7 +367,10 @@ def test_what_the_company_does_alone_is_not_offered_to_be_changed(empty_warehous
             i, 'a' || i as attempt_id, timestamp '2026-06-01' as started_at,
             case when i % 4 < 2 then 'converted' else 'lost' end as status
         from range(120) t(i);
-        insert into journeys.attempts select attempt_id, 'p' || i, 'trial', status, started_at from drawn;
+        insert into journeys.attempts
+        select
+            attempt_id, 'p' || i, 'trial', status, started_at, started_at + interval 14 day, timestamp '2026-06-30'
+        from drawn;
         insert into journeys.attempt_spans
         select attempt_id, 'trial', status, started_at + interval 9 day, 's' || i, 'e' || i from drawn;
         insert into journeys.steps

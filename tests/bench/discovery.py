@@ -50,6 +50,8 @@ _MADE = """
     create table journeys.attempts as
     select
         attempt_id, person_id, 'checkout' as journey, started_at,
+        started_at + case when luck < 5 then interval 1 year else interval 1 day end as deadline_at,
+        timestamp '2026-07-01' as watched_until_at,
         case when luck < 5 then 'open' when luck < 40 + 8 * helped then 'lost' else 'converted' end as status
     from drawn inner join met using (attempt_id);
     create table journeys.attempt_spans as

@@ -196,7 +196,7 @@ def test_long_paths_hold_more_patterns_and_that_alone_is_told_as_such() -> None:
         assert row["verdict"] == "no difference shown"
 
 
-def test_few_attempts_are_shown_and_not_judged_and_open_ones_are_in_no_rate() -> None:
+def test_few_attempts_are_shown_and_not_judged_and_open_ones_are_in_no_conversion() -> None:
     """29 attempts on item 1, 30 on item 2, and five open ones on both."""
     sequences = [[1]] * 29 + [[2]] * 30 + [[0]] * 60 + [[1, 2]] * 5
     statuses = np.array([CONVERTED] * 20 + [LOST] * 9 + [CONVERTED] * 30 + [LOST] * 60 + [OPEN] * 5)
@@ -205,7 +205,7 @@ def test_few_attempts_are_shown_and_not_judged_and_open_ones_are_in_no_rate() ->
     assert (few["attempt_count"], few["open_count"], few["verdict"], few["p_value"]) == (29, 5, "too few", None)
     assert few["conversion_rate"] == pytest.approx(20 / 29)
     assert (enough["attempt_count"], enough["converted_count"], enough["verdict"]) == (30, 30, "converts more")
-    assert enough["support_rate"] == pytest.approx(30 / 119)
+    assert enough["support_rate"] == pytest.approx(35 / 124)
     assert enough["base_conversion_rate"] == pytest.approx(50 / 119)
     assert enough["lift"] == pytest.approx(119 / 50)
     assert ("pattern", 1, 2) not in rows, "only open attempts are on it"
