@@ -115,7 +115,7 @@ _STEPS = f"""
             or steps.entered_at < walked.outcome_at - interval {PAPERWORK_SECONDS} second
         )
 """
-# A step that customers take too is theirs.
+# A step is whose most of its rows are, the company's where both have half.
 _KINDS_OF_STEP = """
     create or replace temp table kinds_of_step as
     select
@@ -123,7 +123,9 @@ _KINDS_OF_STEP = """
         cast(row_number() over in_journey - 1 as integer) as state,
         cast(dense_rank() over (partition by journey order by touchpoint, is_friction) - 1 as integer) as item
     from (
-        select journey, stage_order, touchpoint, is_friction, bool_and(step_kind = 'company') as is_of_company
+        select
+            journey, stage_order, touchpoint, is_friction,
+            2 * count(case when step_kind = 'company' then 1 end) >= count(*) as is_of_company
         from walked_steps
         group by journey, stage_order, touchpoint, is_friction
     )

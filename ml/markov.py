@@ -40,7 +40,10 @@ ENOUGH = 30
 LEAST_WITHOUT = 0.2
 # From a step that is changed, the chain may be off by so much.
 TOLERANCE = 0.05
-OF_COMPANY = "The company, not the customer, takes this step, so what it brings is a question for an experiment."
+OF_COMPANY = (
+    "Half of the time or more the company, not the customer, takes this step, so what it brings is a question for an "
+    "experiment."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -246,7 +246,7 @@ def test_a_step_that_nearly_all_conversions_come_by_is_not_thought_away() -> Non
     assert rows["improve", 1]["is_offered"] and rows["improve", 1]["difference"] == pytest.approx(0)
 
 
-def test_a_step_of_the_company_alone_is_not_offered_and_the_rest_is_as_without_it() -> None:
+def test_a_step_of_the_company_is_not_offered_and_the_rest_is_as_without_it() -> None:
     """The mail (1) lies on the way of half: whoever did not get it converts less."""
     paths = [([0, 1], CONVERTED)] * 60 + [([0, 1], LOST)] * 40 + [([0], CONVERTED)] * 40 + [([0], LOST)] * 60
     anybodys = {(row["change"], row["step"]): row for row in told(paths).what_ifs}
@@ -255,7 +255,7 @@ def test_a_step_of_the_company_alone_is_not_offered_and_the_rest_is_as_without_i
     for change in ("remove", "improve"):
         assert not rows[change, 1]["is_offered"]
         assert rows[change, 1]["conversion_after"] is rows[change, 1]["difference"] is None
-        assert "The company, not the customer, takes this step" in rows[change, 1]["reason"]
+        assert "the company, not the customer, takes this step" in rows[change, 1]["reason"]
         assert rows[change, 0] == anybodys[change, 0]
     assert told(paths, company_steps=[1]).states == told(paths).states
 
