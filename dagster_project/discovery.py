@@ -203,9 +203,12 @@ _FIRST = {
             end as verdict
         from journeys.patterns
         where
-            verdict like 'converts%' and (lift > 1) = (length_adjusted_lift > 1)
-            or is_new_this_month
-            or is_unexpected and verdict <> 'too few'
+            verdict <> 'depends on length'
+            and (
+                verdict like 'converts%' and (lift > 1) = (length_adjusted_lift > 1)
+                or is_new_this_month
+                or is_unexpected and verdict <> 'too few'
+            )
         qualify row_number() over (partition by journey, verdict order by q_value, pattern_length, pattern) <= 2
         order by journey, verdict, q_value, pattern
         limit 40

@@ -185,7 +185,7 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         *within("lift", "lift_low", "lift_high"),
         _none_above("p_value", "q_value"),
         *given("verdict", "is_new_this_month", "is_unexpected", "first_seen_date"),
-        one_of("verdict", ["converts more", "converts less", "no difference shown", "too few"]),
+        one_of("verdict", ["converts more", "converts less", "depends on length", "no difference shown", "too few"]),
         holds(
             ["verdict", "attempt_count"],
             "(verdict = 'too few') = (attempt_count < 30)",
@@ -193,8 +193,13 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         ),
         holds(
             ["verdict", "q_value"],
-            "verdict not in ('converts more', 'converts less') or q_value < 0.05",
+            "verdict not in ('converts more', 'converts less', 'depends on length') or q_value < 0.05",
             must="agree: a difference is shown where q is below 0.05",
+        ),
+        holds(
+            ["verdict", "lift_low", "lift_high"],
+            "case verdict when 'converts more' then lift_high >= 1 when 'converts less' then lift_low <= 1 else true end",
+            must="agree: where the whole interval of the lift says the contrary, it depends on length",
         ),
     ],
     "journey_states": [

@@ -463,6 +463,15 @@ def _told(counts: Integers, whole: Integers, *, scatter: float) -> dict[str, Any
     }
 
 
+def _shown(row: Mapping[str, Any]) -> str:
+    """What a difference from attempts of like length says, unless the plain lift surely says the contrary."""
+    is_more = (row["length_adjusted_lift"] or 0) > 1
+    low, high = row["lift_low"], row["lift_high"]
+    if low is not None and (high < 1 if is_more else low > 1):
+        return "depends on length"
+    return f"converts {'more' if is_more else 'less'}"
+
+
 def _judged(rows: list[dict[str, Any]]) -> pa.Table:
     """Hold all tests together and say what each shows."""
     tested = [row for row in rows if row["p_value"] is not None]
@@ -472,8 +481,7 @@ def _judged(rows: list[dict[str, Any]]) -> pa.Table:
     for row, q_value in zip(tested, adjusted, strict=True):
         row["q_value"] = float(q_value)
         is_shown = q_value < FALSE_DISCOVERY_RATE
-        is_more = (row["length_adjusted_lift"] or 0) > 1
-        row["verdict"] = f"converts {'more' if is_more else 'less'}" if is_shown else "no difference shown"
+        row["verdict"] = _shown(row) if is_shown else "no difference shown"
     rows.sort(
         key=lambda row: (
             row["kind"],

@@ -212,6 +212,7 @@ BREAKS = {
     ("journey_paths", "p_value, q_value"): "p_value = 0.02",
     ("journey_paths", "verdict, attempt_count"): "attempt_count = 29",
     ("journey_paths", "verdict, q_value"): "q_value = 0.06",
+    ("journey_paths", "verdict, lift_low, lift_high"): "verdict = 'converts more'",
     ("journey_states", "success_low, success_probability"): "success_low = 0.6",
     ("journey_states", "success_probability, success_high"): "success_high = 0.4",
     ("journey_states", "success_low, success_high"): "success_low = 0.7",

@@ -196,6 +196,28 @@ def test_long_paths_hold_more_patterns_and_that_alone_is_told_as_such() -> None:
         assert row["verdict"] == "no difference shown"
 
 
+def test_where_the_lift_says_the_contrary_it_depends_on_length() -> None:
+    """Of 1,000 short attempts 300 convert, of 1,000 long ones 800: 700 of 900 with item 1, and 100 of 100 with item 4.
+
+    Whoever passes item 1 converts less than attempts of like length, and more than all.
+    """
+    short = [[0]] * 1_000
+    long = [[2, 3, 1]] * 900 + [[2, 3, 4]] * 100
+    ended = [CONVERTED] * 300 + [LOST] * 700 + [CONVERTED] * 700 + [LOST] * 200 + [CONVERTED] * 100
+    rows = {(row["kind"], *row["pattern"]): row for row in found(short + long, np.array(ended))}
+    less, more = rows["pattern", 1], rows["pattern", 4]
+    assert less["lift"] == pytest.approx(7 / 9 / 0.55) and less["lift_low"] > 1
+    assert less["length_adjusted_lift"] == pytest.approx(7 / 9 / 0.8) and less["q_value"] < 0.05
+    assert less["verdict"] == "depends on length"
+    assert more["length_adjusted_lift"] == pytest.approx(1.25) and more["verdict"] == "converts more"
+    # All the other way round: what converted is lost.
+    other = np.where(np.array(ended) == CONVERTED, LOST, CONVERTED)
+    rows = {(row["kind"], *row["pattern"]): row for row in found(short + long, other)}
+    more, less = rows["pattern", 1], rows["pattern", 4]
+    assert more["lift_high"] < 1 < more["length_adjusted_lift"] and more["verdict"] == "depends on length"
+    assert less["verdict"] == "converts less"
+
+
 def test_few_attempts_are_shown_and_not_judged_and_open_ones_are_in_no_conversion() -> None:
     """29 attempts on item 1, 30 on item 2, and five open ones on both."""
     sequences = [[1]] * 29 + [[2]] * 30 + [[0]] * 60 + [[1, 2]] * 5
