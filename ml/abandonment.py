@@ -179,16 +179,18 @@ def _named(measures: Mapping[str, Floats], scaled: Floats, labels: Integers) -> 
             name = f"{words[0]}, {words[1].lower()}"
         used.add(name)
         members = np.flatnonzero(labels == numbers[place])
-        told = [
-            f"{MEASURES[names[j]].words} {_amount(names[j], measures[names[j]][members])} "
-            f"(all: {_amount(names[j], measures[names[j]])})"
+        amounts = [
+            (names[j], _amount(names[j], measures[names[j]][members]), _amount(names[j], measures[names[j]]))
             for j in strongest
             if abs(effects[place, j]) >= NOTABLE
-        ][:3]
+        ]
+        told = [f"{MEASURES[measure].words} {mine} (all: {alls})" for measure, mine, alls in amounts if mine != alls][
+            :3
+        ]
         kinds.append(
             Kind(
                 name=name,
-                description=f"On average: {'; '.join(told)}." if told else "Nothing sets it far apart.",
+                description=f"Typically: {'; '.join(told)}." if told else "Nothing sets it far apart.",
                 main_signal=MEASURES[names[strongest[0]]].words,
                 members=members,
             )

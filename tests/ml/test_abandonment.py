@@ -44,6 +44,22 @@ def test_planted_kinds_are_found_and_named(seed: int) -> None:
     errors = next(kind for kind in found.kinds if kind.name == "Meets errors")
     assert errors.main_signal == MEASURES["frictions"].words
     assert f"errors and other friction {measures['frictions'][errors.members].mean():.1f}" in errors.description
+    assert all(kind.description.startswith("Typically: ") for kind in found.kinds)
+
+
+def test_what_is_as_with_all_is_not_told() -> None:
+    """One in four waits ten minutes: with the others the median is none, as it is with all."""
+    rng = np.random.default_rng(1)
+    truth = np.repeat([0, 1], [300, 100])
+    measures = {
+        "seconds": np.where(truth == 1, 900, 20) * rng.uniform(0.9, 1.1, 400),
+        "longest_pause": np.where(truth == 1, 600, 0) * rng.uniform(0.9, 1.1, 400),
+        **{name: np.ones(400) for name in ("frictions", "around", "repeats", "progress", "seconds_after")},
+    }
+    often, seldom = sort_leavings(measures, draws=rng.permutation(400)).kinds
+    assert (len(often.members), len(seldom.members)) == (300, 100)
+    assert "longest pause" not in often.description and "length of the session" in often.description
+    assert "(all: 0 s)" in seldom.description and "longest pause" in seldom.description
 
 
 def test_the_order_of_the_attempts_does_not_matter() -> None:
