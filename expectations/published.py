@@ -198,7 +198,7 @@ _RULES: Mapping[str, Sequence[Expectation]] = {
         ),
         holds(
             ["verdict", "lift_low", "lift_high"],
-            "case verdict when 'converts more' then lift_high >= 1 when 'converts less' then lift_low <= 1 else true end",
+            "(verdict <> 'converts more' or lift_high >= 1) and (verdict <> 'converts less' or lift_low <= 1)",
             must="agree: where the whole interval of the lift says the contrary, it depends on length",
         ),
     ],
