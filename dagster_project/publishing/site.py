@@ -87,7 +87,7 @@ _PARTS = (
     _Part(
         name="touchpoints",
         table="stage_touchpoints",
-        columns=f"stage_order @touchpoint touch_count attempt_count {_RATES.format('conversion')} "
+        columns=f"stage_order @touchpoint touch_count attempt_count closed_count {_RATES.format('conversion')} "
         f"{_RATES.format('drop_off_after')} friction_rate sentiment_score rating_score contact_rate",
         order="touch_count desc, stage_order, touchpoint",
         by="slice",
@@ -436,7 +436,7 @@ def _weeks(connection: duckdb.DuckDBPyConnection, journey: str, *, schema: str) 
 
 def _definition(connection: duckdb.DuckDBPyConnection, journey: str, *, schema: str) -> dict[str, Any]:
     """Read what a journey is called, whose it is, when an attempt at it is lost, what is wrong with its definition."""
-    told: dict[str, Any] = dict.fromkeys(("title", "owner", "window_days", "problem"))
+    told: dict[str, Any] = dict.fromkeys(("title", "owner", "guard_rails", "window_days", "problem"))
     known = _columns(connection, "journey_definitions", schema=schema)
     if {"journey", *told} <= known.keys():
         rows = connection.execute(

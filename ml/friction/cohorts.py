@@ -297,6 +297,7 @@ def _cohort_point(
         p_value=p_value,
         ratio=likelihood_ratio(*here),
         attempts=mine,
+        lost=mine[cell.lost[mine]],
         hit_count=int(here[0]),
         reference=(int(reference[0]), int(reference[1])),
     )

@@ -194,13 +194,13 @@ def _gain(play: dict[str, Any] | None, at_risk: Decimal | None, extra: float) ->
 
 def _span(one: Journey, point: Point) -> tuple[date, date]:
     """First and last day on which attempts that count started; of all weeks, the run of weeks that carries most."""
-    lost = point.attempts[one.is_lost[point.attempts]]
+    lost = point.lost
     told = lost if len(lost) else point.attempts
-    if point.week < 0 and point.lost_count:
+    if point.week < 0 and len(lost):
         weeks = len(one.weeks)
         tries = np.bincount(one.week[point.attempts], minlength=weeks)
         hits = np.bincount(one.week[lost], minlength=weeks)
-        usual = (point.lost_count - point.extra[0]) / point.attempt_count
+        usual = max(len(lost) - point.extra[0], 0) / point.attempt_count
         # The run of weeks with the greatest sum of extra losses (Kadane).
         best, sum_, start, run = 0.0, 0.0, 0, (0, weeks - 1)
         for week, extra in enumerate(hits - usual * tries):

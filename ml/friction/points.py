@@ -18,7 +18,7 @@ class Point:
     """One place, signal and cohort in one slice of time, with what was counted and what was expected.
 
     ``week`` is a place in the journey's weeks, or -1 for all of them. ``attempts`` are those that were hit, or of the
-    cohort; ``reference`` words the counts that it was compared with.
+    cohort, ``lost`` those of them whose loss is told of; ``reference`` words the counts that it was compared with.
     """
 
     week: int
@@ -31,6 +31,7 @@ class Point:
     p_value: float | None
     ratio: float
     attempts: Integers
+    lost: Integers
     hit_count: int
     reference: tuple[int, int]
     q_value: float | None = None

@@ -132,7 +132,8 @@ def _rule_points(one: Journey, hit: Hit, *, week: int | None) -> list[Point]:
 
 def rule_point(one: Journey, hit: Hit, mine: Integers, *, week: int) -> Point:
     """Count some of those who were hit."""
-    tries, lost = len(mine), int(one.is_lost[hit.attempt[mine]].sum())
+    met = hit.attempt[mine]
+    tries, lost = len(mine), int(one.is_lost[met].sum())
     rate = float(hit.expected[mine].mean()) if tries else 0.0
     # Expectations of one group stand or fall together.
     weight = rate * (1 - rate) / max(float(hit.variance[mine].mean()), 1e-12) if tries else 1.0
@@ -154,7 +155,8 @@ def rule_point(one: Journey, hit: Hit, mine: Integers, *, week: int) -> Point:
         extra=least(*(extra_losses(lost, tries, *reference) for reference in references)),
         p_value=max(tails, default=None),
         ratio=0.0,
-        attempts=hit.attempt[mine],
+        attempts=met,
+        lost=met[one.is_lost[met]],
         hit_count=tries,
         reference=(others_lost, others_count),
     )

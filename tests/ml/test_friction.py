@@ -94,7 +94,7 @@ def test_false_discoveries_are_controlled_as_scipy_does() -> None:
     points = [
         Point(
             week=0, place=0, signal=0, cohort=0, attempt_count=30, lost_count=0, extra=(0, 0, 0), p_value=float(p),
-            ratio=0, attempts=np.arange(1), hit_count=0, reference=(0, 0),
+            ratio=0, attempts=np.arange(1), lost=np.arange(0), hit_count=0, reference=(0, 0),
         )
         for p in p_values
     ]  # fmt: skip
@@ -312,6 +312,12 @@ def test_the_broken_version_comes_first_in_its_weeks_and_never_else() -> None:
         truth = (0.75 - 0.30) * row["attempt_count"]
         assert row["extra_lost_low"] <= truth <= row["extra_lost_high"]
         assert (row["from_date"], row["to_date"]) == (date(2026, 6, 1), date(2026, 6, 21))
+    whole = next(row for row in alarms(rows) if row["journey"] == "checkout" and row["week"] == "all")
+    assert (whole["cohort"], whole["from_date"], whole["to_date"]) == (
+        "os=Android, app_version=4.2.0",
+        date(2026, 6, 1),
+        date(2026, 6, 21),
+    )
 
 
 def test_the_confusing_step_is_among_the_first_three() -> None:

@@ -5,9 +5,12 @@
   const told = find("page-told"), theme = find("page-theme"), state = find("page-state");
   // Below this many attempts a share is shown, but nothing is called good or bad by it.
   const FEW = 30;
+  const isWhole = () => view.week === "all" && view.segment === "all";
+  // What is not split says so where something else was chosen.
+  const unsplit = () => (isWhole() ? "" : "All weeks, everybody. ");
   const NODES = 6, FLOWS = 28, ROW = 66, BAND = 58, RADIUS = 25, DROP = 54;
   const COLOURS = new Map([
-    ["loss", { column: "drop_off_after_rate", limits: [0.05, 0.1, 0.2, 0.35], names: ["< 5 %", "5–10", "10–20", "20–35", "≥ 35 %"], title: "Lost right after it", tell: (value) => `${percent(value)} lost`, long: (value) => `${percent(value)} lost right after it` }],
+    ["loss", { column: "drop_off_after_rate", limits: [0.05, 0.1, 0.2, 0.35], names: ["< 5 %", "5–10", "10–20", "20–35", "≥ 35 %"], title: "Lost right after it", tell: (value) => (isNone(value) ? "too young" : `${percent(value)} lost`), long: (value) => (isNone(value) ? "too young to say who is lost after it" : `${percent(value)} lost right after it`) }],
     ["mood", { column: "sentiment_score", limits: [35, 45, 55, 65], names: ["< 35", "35–45", "45–55", "55–65", "≥ 65"], title: "Sentiment, 0 bad to 100 good", tell: (value) => (isNone(value) ? "no mood" : `mood ${score(value)}`), long: (value) => `sentiment ${score(value)}` }],
     ["help", { column: "contact_rate", limits: [0.01, 0.02, 0.05, 0.1], names: ["< 1 %", "1–2", "2–5", "5–10", "≥ 10 %"], title: "Contact support within 24 hours", tell: (value) => `${percent(value)} ask`, long: (value) => `${percent(value)} contact support within 24 hours` }],
   ]);
@@ -168,6 +171,7 @@
     find("pick-earlier").disabled = data.weeks.length < 2 || place === data.weeks.length - 1;
     find("pick-later").disabled = place === 0;
     find("journey-eyebrow").textContent = [sentence(data.journey.replaceAll("_", " ")), data.owner,
+      data.guard_rails && `not at the cost of ${data.guard_rails.replaceAll("_", " ").replaceAll("|", ", ")}`,
       !isNone(data.window_days) && `lost after ${many(data.window_days, "day")} without success`,
       data.weeks_left_out && `the latest ${data.weeks.length - 1} of ${data.weeks.length - 1 + data.weeks_left_out} weeks can be chosen`].filter(Boolean).join(" · ");
     find("journey-title").textContent = data.title;
@@ -179,7 +183,7 @@
     find("journey-lead").replaceChildren(...lead);
     find("journey-callouts").replaceChildren(...callouts(stages));
     const parts = find("journey-parts");
-    parts.replaceChildren(mapPart(stages), frictionPart(), funnelPart(stages),
+    parts.replaceChildren(mapPart(stages), frictionPart(stages), funnelPart(stages),
       make("div", { class: "two" }, survivalPart(), healthPart()),
       make("div", { class: "two" }, pathsPart(), firstDayPart()),
       make("div", { class: "two" }, supportPart(stages), effortPart()),
@@ -200,13 +204,18 @@
     return place > 0 && stages[place - 1].lost_count > 0 ? { from: stages[place - 1], to: stages[place] } : null;
   };
   const mainDrop = (stages) => wayTo(stages, "rank_by_lost");
+  const openOf = (stages) => stages.reduce((sum, row) => sum + row.open_count, 0);
+  // One attempt in twenty is still under way; one in two.
+  const isYoung = (stages) => openOf(stages) >= 0.05 * stages[0].entered_count;
+  const isTooYoung = (stages) => stages.length > 0 && openOf(stages) > 0.5 * stages[0].entered_count;
+  const tooYoung = (stages) => `Too young to say: ${count(openOf(stages))} of ${many(stages[0].entered_count, "attempt")} are still open, and friction is judged when their window is over.`;
 
   const leadOf = (stages) => {
     if (!stages.length || !stages[0].entered_count) return ["Nobody entered this journey in this week and segment; choose another of either."];
     const first = stages[0], last = stages.at(-1);
-    const open = stages.reduce((sum, row) => sum + row.open_count, 0);
+    const open = openOf(stages);
     const lost = stages.reduce((sum, row) => sum + row.lost_count, 0);
-    const words = [strong(count(last.reached_count)), " of ", strong(count(first.entered_count)), ` ${first.entered_count === 1 ? "attempt" : "attempts"} reached “${last.stage}” (`, strong(percent(last.shared_rate)), `); ${count(lost)} ${lost === 1 ? "was" : "were"} lost and ${count(open)} ${open === 1 ? "is" : "are"} still open.`];
+    const words = [strong(count(last.reached_count)), " of ", strong(count(first.entered_count)), ` ${first.entered_count === 1 ? "attempt" : "attempts"} ${isYoung(stages) ? "have so far reached" : "reached"} “${last.stage}” (`, strong(percent(last.shared_rate)), `); ${count(lost)} ${lost === 1 ? "was" : "were"} lost and ${count(open)} ${open === 1 ? "is" : "are"} still open.`];
     if (first.entered_count < FEW) return [...words, ` So few attempts (n = ${count(first.entered_count)}) show no pattern: nothing is ranked.`];
     const drop = mainDrop(stages), worst = wayTo(stages, "rank_by_step_rate");
     if (drop) words.push(` Most are lost between “${drop.from.stage}” and “${drop.to.stage}”: `, strong(percent(drop.from.drop_off_rate)), interval(drop.from.drop_off_low, drop.from.drop_off_high), " of those who come that far go no further.");
@@ -219,14 +228,20 @@
     const call = (kind, mark, title, what, why) => found.push(make("section", { class: "callout" },
       make("h2", {}, make("span", { class: `badge ${kind}`, "aria-hidden": "true" }, mark), title), make("p", { class: "what" }, what), make("p", { class: "why" }, why)));
     const drop = mainDrop(stages);
+    // What is known to cost there says more than how long people wait.
+    const reasonOf = ({ from, to }) => {
+      const known = read.weekly("friction").find((row) => row.is_ranked && row.stage_order === from.stage_order && row.extra_lost_count > 0);
+      if (known) return ` Friction there: ${known.signal} at ${known.touchpoint ?? known.stage}, ${decimal(known.extra_lost_count, 0)} lost above what is expected.`;
+      return to.likely_reason ? ` Likely reason: ${to.likely_reason}.` : "";
+    };
     if (drop) call("fall", "▼", "Main drop-off", `${percent(drop.from.drop_off_rate)} lost before “${drop.to.stage}”`,
-      `${many(drop.from.lost_count, "attempt")} (${between(drop.from.drop_off_low, drop.from.drop_off_high)})${isNone(drop.from.value_at_risk_amount) || drop.from.value_at_risk_amount <= 0 ? "" : `, ${money(drop.from.value_at_risk_amount, drop.from.value_at_risk_currency)} at risk`}.${drop.to.likely_reason ? ` Likely reason: ${drop.to.likely_reason}.` : ""}`);
+      `${many(drop.from.lost_count, "attempt")} (${between(drop.from.drop_off_low, drop.from.drop_off_high)})${isNone(drop.from.value_at_risk_amount) || drop.from.value_at_risk_amount <= 0 ? "" : `, ${money(drop.from.value_at_risk_amount, drop.from.value_at_risk_currency)} if all had converted`}.${reasonOf(drop)}`);
     else call("fall", "▼", "Main drop-off", "Not called", read.isThere("stages") ? `Stages are ranked once ${FEW} attempts have ended there; here fewer have.` : "The funnel is not published yet.");
     const friction = read.weekly("friction").find((row) => row.rank === 1);
     if (friction) call("problem", "1", "Costliest friction", frictionTitle(friction), `${frictionPrice(friction)}; likely cause: ${friction.likely_cause ?? "unknown"}.${view.segment === "all" ? "" : " Friction is not split by segment."}`);
-    else call("few", "–", "Costliest friction", "None found", read.isThere("friction") ? "No friction stands out from matched attempts in this week." : "Friction has not been looked for yet.");
+    else call("few", "–", "Costliest friction", "None found", read.isThere("friction") ? (isTooYoung(stages) ? tooYoung(stages) : `No friction stands out from matched attempts ${view.week === "all" ? "over all weeks" : "in this week"}.`) : "Friction has not been looked for yet.");
     const aha = read.whole("first_day").find((row) => row.is_aha);
-    if (aha) call("good", "★", "Aha moment", aha.action, `Who does this on the first day converts ${decimal(aha.lift, 2)} times as often (${between(aha.lift_low, aha.lift_high, (value) => decimal(value, 2))}; n = ${count(aha.customer_count)}). Going together, not proof.`);
+    if (aha) call("good", "★", "Aha moment", actionName(aha), `${unsplit()}Who does this on the first day converts ${decimal(aha.lift, 2)} times as often (${between(aha.lift_low, aha.lift_high, (value) => decimal(value, 2))}; n = ${count(aha.customer_count)}). Going together, not proof.`);
     else call("good", "★", "Aha moment", "None found", read.isThere("first_day") ? (read.whole("first_day").length ? "No action of the first day goes with more conversion beyond chance." : "Too few attempts outlast their first day.") : "The first day has not been looked at yet.");
     return found;
   };
@@ -267,7 +282,7 @@
       make("span", { class: "steps" }, scale().names.map((name, place) => make("span", {}, make("span", { class: "swatch", style: { background: `var(--${view.colour}-${place + 1})` } }), name))),
       make("span", {}, badge("problem", "1", ""), " friction, by rank"), make("span", {}, badge("note", "n", ""), " note"),
       map.leaving.length ? make("span", {}, badge("leave", map.leaving[0].abandonment_type, ""), " a way of giving up, where it is most common") : null,
-      make("span", {}, `dashed: fewer than ${FEW} attempts`));
+      make("span", {}, `dashed: fewer than ${FEW} attempts${view.colour === "loss" ? " whose window is over" : ""}`));
   };
 
   const pinsOf = (order, name) => map.friction.filter((row) => row.stage_order === order && (name === null ? !isDrawn(order, row.touchpoint) : row.touchpoint === name));
@@ -383,10 +398,12 @@
     choose(view.chosen, { isSilent: true });
   };
 
+  // How many attempts what is shown is a share of.
+  const judged = (row) => (view.colour === "loss" ? row.closed_count : row.attempt_count);
   const nodeButton = (node, stage, column) => {
     const { row, x, y, radius } = node;
-    const colour = colourOf(row), isFew = row.attempt_count < FEW;
-    const words = `${row.touchpoint} at ${stage.stage}: ${many(row.touch_count, "touch", "touches")}, ${scale().long(row[scale().column])}${isFew ? `, only ${many(row.attempt_count, "attempt")}` : ""}`;
+    const colour = colourOf(row), known = judged(row), isFew = known < FEW;
+    const words = `${row.touchpoint} at ${stage.stage}: ${many(row.touch_count, "touch", "touches")}, ${scale().long(row[scale().column])}${isFew ? `, only ${many(known, "attempt")}${known < row.attempt_count ? " whose window is over" : ""}` : ""}`;
     const pins = pinsOf(node.order, node.name), notes = notesOf(stage.stage, node.order, node.name), leaving = leavesAt(node.order, node.name);
     const dot = make("span", { class: isFew ? "dot few" : "dot", style: { width: `${2 * radius}px`, height: `${2 * radius}px`, "margin-left": `${RADIUS - radius}px`, ...(colour ? { background: colour } : {}) } });
     return make("button", {
@@ -484,7 +501,7 @@
         facts(["Reached", count(stage.reached_count)], ["Of all who entered", percent(stage.shared_rate)], ["Of the stage before", percent(stage.step_rate)],
           ["Lost here", percent(stage.drop_off_rate), stage.drop_off_low, stage.drop_off_high], ["Lost · open", `${count(stage.lost_count)} · ${count(stage.open_count)}`],
           ["Median time to next", hours(stage.median_hours_to_next), stage.median_hours_to_next_low, stage.median_hours_to_next_high, hoursLike(stage.median_hours_to_next)],
-          ["Satisfaction", score(stage.satisfaction_score)], ["Value at risk", money(stage.value_at_risk_amount, stage.value_at_risk_currency)]),
+          ["Satisfaction", score(stage.satisfaction_score)], ["Worth, had all converted", money(stage.value_at_risk_amount, stage.value_at_risk_currency)]),
         stage.likely_reason && make("p", { style: { "margin-top": ".7rem" } }, `Likely reason of losses on the way here: ${stage.likely_reason}.`),
         ...itemsOf(map.friction.filter((row) => row.stage_order === order), map.notes.filter((row) => row.stage === stage.stage))];
     }
@@ -492,7 +509,7 @@
     const comes = map.flows.filter((flow) => flow.to_stage_order === order && flow.to_step === name);
     const goes = map.flows.filter((flow) => flow.from_stage_order === order && flow.from_step === name);
     const where = (step, at) => (at && at !== order ? `${stepName(step)} (${map.stages.find((each) => each.stage_order === at)?.stage ?? at})` : stepName(step));
-    return [close, make("h3", {}, name), make("p", { class: "quiet" }, `At “${stage.stage}”${row.attempt_count < FEW ? `; only ${many(row.attempt_count, "attempt")}: shown, not judged` : ""}`),
+    return [close, make("h3", {}, name), make("p", { class: "quiet" }, `At “${stage.stage}”${row.attempt_count < FEW ? `; only ${many(row.attempt_count, "attempt")}: shown, not judged` : row.closed_count < row.attempt_count ? `; ${many(row.closed_count, "attempt")} whose window is over ${row.closed_count < FEW ? "are too few to judge" : "are judged"}` : ""}`),
       facts(["Touches", count(row.touch_count)], ["Attempts", count(row.attempt_count)], ["Convert", percent(row.conversion_rate), row.conversion_low, row.conversion_high],
         ["Lost right after", percent(row.drop_off_after_rate), row.drop_off_after_low, row.drop_off_after_high], ["With friction", percent(row.friction_rate)],
         ["Sentiment", score(row.sentiment_score)], ["Rating", score(row.rating_score)], ["Ask within 24 h", percent(row.contact_rate)]),
@@ -510,7 +527,7 @@
     return asTable("The map as tables",
       table(`Touchpoints, ${sliceName()}`, [
         ["Touchpoint", (row) => row.touchpoint], ["Stage", (row) => names.get(row.stage_order) ?? row.stage_order],
-        ["Touches", (row) => count(row.touch_count), "figure"], ["Attempts", (row) => count(row.attempt_count), "figure"],
+        ["Touches", (row) => count(row.touch_count), "figure"], ["Attempts", (row) => count(row.attempt_count), "figure"], ["Window over", (row) => count(row.closed_count), "figure"],
         ["Convert", (row) => withInterval(row, "conversion"), "figure"], ["Lost right after", (row) => withInterval(row, "drop_off_after"), "figure"],
         ["Friction", (row) => percent(row.friction_rate), "figure"], ["Sentiment", (row) => score(row.sentiment_score), "figure"], ["Rating", (row) => score(row.rating_score), "figure"], ["Ask within 24 h", (row) => percent(row.contact_rate), "figure"],
       ], [...touchpoints].sort((one, other) => one.stage_order - other.stage_order || other.touch_count - one.touch_count), { isQuiet: true }),
@@ -534,10 +551,10 @@
       make("dl", {}, [["Evidence", row.evidence], ["Likely cause", row.likely_cause ?? "unknown"], ["Do", row.recommendation],
         ["Gain", isNone(row.expected_gain_amount) ? null : `${money(row.expected_gain_amount, row.value_currency)}${row.expected_gain_basis ? `, ${row.expected_gain_basis}` : ""}`]]
         .filter(([, words]) => words).map(([name, words]) => [make("dt", {}, name), make("dd", {}, words)]))));
-  const frictionPart = () => {
+  const frictionPart = (stages) => {
     const rows = read.weekly("friction");
     const [rowsOut] = read.leftOut("friction", "week");
-    if (!rows.length) return part("friction", "No friction stands out", null, nothing(read.isThere("friction") ? `${weekName(view.week)}: nothing is lost beyond what matched attempts lose.` : "Friction is not published yet: it appears with friction_points."), source("friction_points"));
+    if (!rows.length) return part("friction", "No friction stands out", null, nothing(read.isThere("friction") ? (isTooYoung(stages) ? tooYoung(stages) : `${weekName(view.week)}: nothing is lost beyond what matched attempts lose.`) : "Friction is not published yet: it appears with friction_points."), source("friction_points"));
     const ranked = rows.filter((row) => row.is_ranked && !isNone(row.rank)), held = rows.filter((row) => !ranked.includes(row)), first = ranked[0];
     return part("friction", first ? `${frictionTitle(first)} costs most` : "Some signs of friction, none sure enough to rank",
       `${weekName(view.week)}, everybody${view.segment === "all" ? "" : " (friction is not split by segment)"}: losses beyond those of matched attempts, ranked by what they cost, with 95 % intervals.`,
@@ -599,12 +616,12 @@
       }, { displayModeBar: false, responsive: true });
     }
   };
-  const band = (x, low, high, name, shape = "linear") => [
-    { x, y: low, mode: "lines", line: { width: 0, shape }, hoverinfo: "skip" },
-    { x, y: high, mode: "lines", line: { width: 0, shape }, fill: "tonexty", fillcolor: colour(name, 0.18), hoverinfo: "skip" },
+  const band = (x, low, high, name) => [
+    { x, y: low, mode: "lines", line: { width: 0 }, hoverinfo: "skip" },
+    { x, y: high, mode: "lines", line: { width: 0 }, fill: "tonexty", fillcolor: colour(name, 0.18), hoverinfo: "skip" },
   ];
   const line = (x, y, low, high, name, tell, label, options = {}) => [
-    ...band(x, low, high, name, options.shape),
+    ...band(x, low, high, name),
     { x, y, mode: "lines", line: { color: colour(name), width: 2.2, ...options }, name: label, customdata: y.map((value, place) => tell(value, low[place], high[place])), hovertemplate: "%{customdata}" },
   ];
 
@@ -625,13 +642,12 @@
       const label = `After ${many(last.day, "day")}, ${percent(last.advanced_rate)} have gone on from “${stage}”, ${percent(last.lost_rate)} are lost, ${percent(last.survival_rate)} are still there.`;
       const text = (name) => (value, low, high) => `${name}: ${percent(value)} (${between(low, high)})`;
       const days = here.map((row) => row.day), pick = (name) => here.map((row) => row[name]);
-      const steps = { shape: "hv" };
       // A window of a day or two has no curve by days.
       const picture = last.day < 3 ? null : chart(label, () => ({
         traces: [
-          ...line(days, pick("survival_rate"), pick("low"), pick("high"), "quiet", text("Still here"), "Still here", { ...steps, dash: "dot" }),
-          ...line(days, pick("advanced_rate"), pick("advanced_low"), pick("advanced_high"), "accent", text("Gone on"), "Gone on", steps),
-          ...line(days, pick("lost_rate"), pick("lost_low"), pick("lost_high"), "alarm", text("Lost"), "Lost", steps),
+          ...line(days, pick("survival_rate"), pick("low"), pick("high"), "quiet", text("Still here"), "Still here", { dash: "dot" }),
+          ...line(days, pick("advanced_rate"), pick("advanced_low"), pick("advanced_high"), "accent", text("Gone on"), "Gone on"),
+          ...line(days, pick("lost_rate"), pick("lost_low"), pick("lost_high"), "alarm", text("Lost"), "Lost"),
         ],
         layout: {
           margin: { l: 44, r: 92, t: 8, b: 42 }, xaxis: { title: { text: "days since reaching the stage", font: { color: colour("quiet"), size: 12 } }, rangemode: "tozero" },
@@ -640,7 +656,7 @@
         },
       }));
       const every = here.filter((row) => row.day % Math.max(1, Math.ceil(here.length / 16)) === 0 || row === last);
-      holder.replaceChildren(make("p", { class: "caption quiet" }, `${label} All weeks, everybody, n = ${count(from)}; open attempts count until they were last seen. ${last.day < 3 ? "Days are too coarse for a curve here; the funnel has the times." : "Shaded: 95 %."}`), picture ?? "",
+      holder.replaceChildren(make("p", { class: "caption quiet" }, `${label} All weeks, everybody, n = ${count(from)}; open attempts count until they were last seen. ${last.day < 3 ? "Days are too coarse for a curve here; the funnel has the times." : "Known at the end of each day, straight between; shaded: 95 %."}`), picture ?? "",
         asTable("The curves as a table", table(`Time in “${stage}”`, [
           ["Day", (row) => count(row.day)], ["Still here", (row) => [percent(row.survival_rate), interval(row.low, row.high)], "figure"], ["Gone on", (row) => withInterval(row, "advanced"), "figure"], ["Lost", (row) => withInterval(row, "lost"), "figure"], ["Watched", (row) => count(row.at_risk_count), "figure"],
         ], every)));
@@ -661,8 +677,8 @@
     const who = view.segment === "all" ? "everybody" : `segment ${segmentName()}`;
     if (!rows.length) return part("health", "Health from week to week", null, nothing(read.isThere("health") ? `No complete week yet for ${who}.` : "Not published yet: the line appears with journey_health_scores."), source("journey_health_scores"));
     const last = rows.at(-1), degraded = rows.filter((row) => row.status === "degraded");
-    const title = `Health is ${score(last.health_score)} of 100${last.status ? `: ${last.status}` : ", too uncertain to judge"}`;
-    const label = `${title} in the week of ${day(last.week_start_date)}; ${many(degraded.length, "degraded week")} of ${rows.length}.`;
+    const title = `Health is ${score(last.health_score)} of 100 in the week of ${day(last.week_start_date)}${last.status ? `: ${last.status}` : ", too uncertain to judge"}`;
+    const label = `${title}; ${many(degraded.length, "degraded week")} of ${rows.length}.`;
     const weeks = rows.map((row) => row.week_start_date), pick = (name) => rows.map((row) => row[name]);
     const marked = rows.filter((row) => row.week_start_date === view.week);
     return part("health", title, `${sentence(who)}, weeks in which attempts started. ${last.reason ? `${sentence(last.reason)}.` : ""}`,
@@ -705,14 +721,15 @@
       ], [...more, ...less, ...rest]),
       make("p", { class: "left-out" }, `${many(rows.length + rowsOut, "path")} looked at in all${few ? `, ${count(few)} of those here too rare to judge` : ""}.`), source("journey_paths"));
   };
+  const actionName = (row) => row.action.replaceAll("_", " ");
   const firstDayPart = () => {
     const rows = read.whole("first_day");
     if (!rows.length) return part("first-day", "The first 24 hours", null, nothing(read.isThere("first_day") ? "No action can be judged: too few attempts were still under way a day after they began." : "Not published yet: actions appear with first_day_actions."), source("first_day_actions"));
     const aha = rows.find((row) => row.is_aha);
-    return part("first-day", aha ? `On the first day, “${aha.action}” goes with conversion most` : "No action of the first day stands out",
-      (aha ?? rows.find((row) => !isNone(row.q_value)))?.warning ?? "Too few did one thing and not the other to compare them.",
+    return part("first-day", aha ? `On the first day, “${actionName(aha)}” goes with conversion most` : "No action of the first day stands out",
+      `${unsplit()}${(aha ?? rows.find((row) => !isNone(row.q_value)))?.warning ?? "Too few did one thing and not the other to compare them."}`,
       table("Actions of the first 24 hours", [
-        ["Action", (row) => [row.action, row.is_aha ? [" ", make("span", { class: "tag good" }, "★ aha")] : null]], ["Who do it", (row) => [percent(row.rate), meter(row.rate)], "figure"],
+        ["Action", (row) => [actionName(row), row.is_aha ? [" ", make("span", { class: "tag good" }, "★ aha")] : null]], ["Who do it", (row) => [percent(row.rate), meter(row.rate)], "figure"],
         ["Convert with", (row) => percent(row.conversion_rate), "figure"], ["without", (row) => percent(row.conversion_rate_without), "figure"],
         ["Lift", (row) => (isNone(row.q_value) ? make("span", { class: "few-note" }, "too few") : [lift(row.lift), interval(row.lift_low, row.lift_high, (value) => decimal(value, 2))]), "figure"], ["n", (row) => count(row.customer_count), "figure"],
       ], rows.slice(0, 10)), source("first_day_actions"));
@@ -754,7 +771,7 @@
     ({ ...row, stage_order: stages.find((stage) => stage.stage === row.main_stage)?.stage_order }));
   const abandonmentPart = () => {
     const rows = leavings();
-    if (!rows.length) return part("abandonment", "How people give up", null, nothing(read.isThere("abandonment") ? "Too few attempts were given up to tell types of it apart." : "Not published yet: types appear with abandonment_types."), source("abandonment_types"));
+    if (!rows.length) return part("abandonment", "How people give up", null, nothing(read.isThere("abandonment") ? "No kinds of giving up stand apart: too few gave up, or the two halves of them do not show the same kinds." : "Not published yet: types appear with abandonment_types."), source("abandonment_types"));
     return part("abandonment", `People give up in ${many(rows.length, "way")}; most often: ${rows[0].name}`, `All weeks, everybody: abandoned attempts by what their last session looked like, n = ${count(rows.reduce((sum, row) => sum + row.attempt_count, 0))}.`,
       make("ul", { class: "cards" }, rows.map((row) => make("li", {}, make("p", { class: "share" }, percent(row.share_rate), make("span", { class: "quiet" }, ` ${between(row.share_low, row.share_high)}`)), make("h3", {}, badge("leave", row.abandonment_type, ""), ` ${row.name}`), make("p", {}, row.description),
         make("p", { class: "quiet" }, [`${count(row.attempt_count)} attempts`, row.main_stage && `mostly at “${row.main_stage}”`, row.main_touchpoint && `last on ${row.main_touchpoint}`, !isNone(row.median_seconds) && `median ${seconds(row.median_seconds)}`, row.main_signal && row.main_signal !== "none" && `signal: ${row.main_signal}`].filter(Boolean).join(" · "))))), source("abandonment_types"));
@@ -763,8 +780,9 @@
     const rows = read.whole("what_ifs"), offered = rows.filter((row) => row.is_offered), held = rows.filter((row) => !row.is_offered);
     if (!rows.length) return part("what-ifs", "What if", null, nothing(read.isThere("what_ifs") ? "Too few attempts for a chain of steps, so nothing is tried on it." : "Not published yet: what-ifs appear with journey_what_ifs."), source("journey_what_ifs"));
     const points = (value) => (isNone(value) ? "–" : `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(100 * value).toFixed(1)}`);
-    return part("what-ifs", offered.length ? `What if: ${sentence(offered[0].change)} “${offered[0].step}” and conversion moves ${points(offered[0].difference)} points` : "What if: nothing is offered here",
-      "What the chain of steps says if one step changed. Offered only where the chain reproduces the conversion that was observed.",
+    const improved = offered.find((row) => row.change === "improve" && row.difference > 0);
+    return part("what-ifs", improved ? `If half as many were lost at “${improved.step}”, the chain converts ${points(improved.difference)} points more` : offered.length ? "What if a step were not there" : "What if: nothing is offered here",
+      `${unsplit()}What the chain of steps says if one step lost half as many (improve), or people never came to it (remove). Offered only where the chain reproduces the conversion that was observed. Who comes to a step differs from who does not: these are associations, try them in an experiment.`,
       offered.length ? table("What-ifs offered", [
         ["Change", (row) => `${sentence(row.change)} “${row.step}”`], ["Before", (row) => percent(row.conversion_before), "figure"], ["After", (row) => percent(row.conversion_after), "figure"], ["Difference, points", (row) => [points(row.difference), isNone(row.difference_low) ? null : make("span", { class: "interval" }, ` (${points(row.difference_low)} to ${points(row.difference_high)})`)], "figure"],
       ], offered.slice(0, 10)) : null,
@@ -781,11 +799,13 @@
     const first = rows[0];
     const likely = new Map();
     for (const row of next) if (row.top_rank === 1) likely.set(row.step, row);
+    // A state of a longer memory names the steps that led to it, the last one last.
+    const lastStep = (state) => state.split(" → ").at(-1);
     return part("states", "Chance of success from each step",
-      `A chain of order ${first.model_order} says ${percent(first.chain_conversion_rate)} convert; ${percent(first.observed_conversion_rate)} did (${between(first.observed_low, first.observed_high)}): ${first.is_reproduced ? "the chain reproduces the journey" : "the chain does not reproduce the journey, so read it with care"}.`,
+      `${unsplit()}A chain of order ${first.model_order} says ${percent(first.chain_conversion_rate)} convert; ${percent(first.observed_conversion_rate)} did (${between(first.observed_low, first.observed_high)}): ${first.is_reproduced ? "the chain reproduces the journey" : "the chain does not reproduce the journey, so read it with care"}.`,
       table("States", [
         ["From", (row) => row.state], ["Succeed", (row) => [percent(row.success_probability), interval(row.success_low, row.success_high), meter(row.success_probability, { low: row.success_low, high: row.success_high })], "figure"],
-        ["Steps to go", (row) => decimal(row.expected_steps), "figure"], ["Next, most often", (row) => { const hit = likely.get(row.state); return hit ? `${stepName(hit.next)} (${percent(hit.probability)})` : "–"; }], ["Visits", (row) => count(row.visit_count), "figure"],
+        ["Steps to go", (row) => decimal(row.expected_steps), "figure"], ["Next, most often", (row) => { const hit = likely.get(lastStep(row.state)); return hit ? `${stepName(hit.next)} (${percent(hit.probability)})` : "–"; }], ["Visits", (row) => count(row.visit_count), "figure"],
       ], rows.filter((row) => !PSEUDO.has(row.state)).slice(0, 10)), source("journey_states", "next_steps"));
   };
   const notesPart = () => {
