@@ -715,7 +715,7 @@ def _check_journeys(settings: Settings) -> str:
             return f"{told}; the warehouse has no journeys yet to say which of their events happen."
         sights = look_for_events(connection, definitions)
         unseen, _ = find_unseen(connection, definitions, sights)
-    lines = [f"{told}; their events in the data, those of known people of all:", *tell_sights(sights)]
+    lines = [f"{told}; their events, of people who are known and in all:", *tell_sights(sights)]
     lines += [f"note: {fault.sentence}" for fault in unseen]
     return "\n        ".join(lines)
 

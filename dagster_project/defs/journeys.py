@@ -45,7 +45,7 @@ def definitions(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.M
             "rows": len({row["journey"] for row in defined.journeys}),
             "problems": dg.MetadataValue.md(_as_list([fault.sentence for fault in faults]) or "None."),
             "events": dg.MetadataValue.md(
-                f"Events in the data, those of known people of all:\n\n{_as_list(tell_sights(sights))}"
+                f"Events of people who are known, and in all:\n\n{_as_list(tell_sights(sights))}"
                 if sights
                 else "No journey is defined."
             ),

@@ -386,8 +386,8 @@ def _draw_one_stay(axis: Axes, stage: str, days: list[tuple[Any, ...]], *, is_fi
             axis.vlines(end, lows[-1], highs[-1], color=colour, alpha=0.4, linewidth=3)
             axis.plot([end], [rates[-1]], color=colour, marker="o", markersize=4, clip_on=False)
         else:
-            axis.fill_between(numbers, lows, highs, step="post", color=colour, alpha=0.2, linewidth=0)
-            axis.step(numbers, rates, where="post", color=colour, linewidth=1.3)
+            axis.fill_between(numbers, lows, highs, color=colour, alpha=0.2, linewidth=0)
+            axis.plot(numbers, rates, color=colour, linewidth=1.3)
         axis.annotate(
             f"{rates[-1]:.0%} {words}",
             (end, max(rates[-1] + shift, 0.07)),

@@ -215,7 +215,7 @@
     const first = stages[0], last = stages.at(-1);
     const open = openOf(stages);
     const lost = stages.reduce((sum, row) => sum + row.lost_count, 0);
-    const words = [strong(count(last.reached_count)), " of ", strong(count(first.entered_count)), ` ${first.entered_count === 1 ? "attempt" : "attempts"} ${isYoung(stages) ? "have so far reached" : "reached"} “${last.stage}” (`, strong(percent(last.shared_rate)), `); ${count(lost)} ${lost === 1 ? "was" : "were"} lost and ${count(open)} ${open === 1 ? "is" : "are"} still open.`];
+    const words = [strong(count(last.reached_count)), " of ", strong(count(first.entered_count)), ` ${first.entered_count === 1 ? "attempt" : "attempts"} ${isYoung(stages) ? `${first.entered_count === 1 ? "has" : "have"} so far reached` : "reached"} “${last.stage}” (`, strong(percent(last.shared_rate)), `); ${count(lost)} ${lost === 1 ? "was" : "were"} lost and ${count(open)} ${open === 1 ? "is" : "are"} still open.`];
     if (first.entered_count < FEW) return [...words, ` So few attempts (n = ${count(first.entered_count)}) show no pattern: nothing is ranked.`];
     const drop = mainDrop(stages), worst = wayTo(stages, "rank_by_step_rate");
     if (drop) words.push(` Most are lost between “${drop.from.stage}” and “${drop.to.stage}”: `, strong(percent(drop.from.drop_off_rate)), interval(drop.from.drop_off_low, drop.from.drop_off_high), " of those who come that far go no further.");
