@@ -149,9 +149,9 @@ _PARTS = (
     _Part(
         name="first_day",
         table="first_day_actions",
-        columns="@action customer_count rate conversion_rate conversion_rate_without lift lift_low lift_high q_value "
-        "is_aha @warning",
-        order="is_aha desc nulls last, customer_count desc, action",
+        columns="@action done_count done_rate started_count converted_count early_converted_count customer_count "
+        "conversion_rate conversion_rate_without lift lift_low lift_high q_value is_aha @warning",
+        order="is_aha desc nulls last, done_count desc, action",
     ),
     _Part(
         name="paths",

@@ -242,7 +242,7 @@
     else call("few", "–", "Costliest friction", "None found", read.isThere("friction") ? (isTooYoung(stages) ? tooYoung(stages) : `No friction stands out from matched attempts ${view.week === "all" ? "over all weeks" : "in this week"}.`) : "Friction has not been looked for yet.");
     const aha = read.whole("first_day").find((row) => row.is_aha);
     if (aha) call("good", "★", "Aha moment", actionName(aha), `${unsplit()}Who does this on the first day converts ${decimal(aha.lift, 2)} times as often (${between(aha.lift_low, aha.lift_high, (value) => decimal(value, 2))}; n = ${count(aha.customer_count)}). Going together, not proof.`);
-    else call("good", "★", "Aha moment", "None found", read.isThere("first_day") ? (read.whole("first_day").length ? "No action of the first day goes with more conversion beyond chance." : "Too few attempts outlast their first day.") : "The first day has not been looked at yet.");
+    else call("good", "★", "Aha moment", "None found", read.isThere("first_day") ? (read.whole("first_day").length ? (comeSoon(read.whole("first_day")) ?? "No action of the first day goes with more conversion beyond chance.") : "Too few attempts outlast their first day.") : "The first day has not been looked at yet.");
     return found;
   };
 
@@ -721,17 +721,21 @@
       ], [...more, ...less, ...rest]),
       make("p", { class: "left-out" }, `${many(rows.length + rowsOut, "path")} looked at in all${few ? `, ${count(few)} of those here too rare to judge` : ""}.`), source("journey_paths"));
   };
+  // Where most convert within the day, what they did first cannot be told from what they did to convert.
+  const comeSoon = ([row]) => (row.converted_count > 0 && row.early_converted_count > 0.5 * row.converted_count
+    ? `${count(row.early_converted_count)} of ${many(row.converted_count, "conversion")} come within the first day: too soon to judge what was done before.` : null);
   const actionName = (row) => row.action.replaceAll("_", " ");
   const firstDayPart = () => {
     const rows = read.whole("first_day");
     if (!rows.length) return part("first-day", "The first 24 hours", null, nothing(read.isThere("first_day") ? "No action can be judged: too few attempts were still under way a day after they began." : "Not published yet: actions appear with first_day_actions."), source("first_day_actions"));
     const aha = rows.find((row) => row.is_aha);
-    return part("first-day", aha ? `On the first day, “${actionName(aha)}” goes with conversion most` : "No action of the first day stands out",
-      `${unsplit()}${(aha ?? rows.find((row) => !isNone(row.q_value)))?.warning ?? "Too few did one thing and not the other to compare them."}`,
+    const soon = comeSoon(rows);
+    return part("first-day", soon ? "Most who convert do so on the first day" : aha ? `On the first day, “${actionName(aha)}” goes with conversion most` : "No action of the first day stands out",
+      `${unsplit()}${soon ? `${soon} ` : ""}${many(rows[0].started_count, "first attempt")}, one of each person; compared are those that outlast the day. ${(aha ?? rows.find((row) => !isNone(row.q_value)))?.warning ?? "Too few did one thing and not the other to compare them."}`,
       table("Actions of the first 24 hours", [
-        ["Action", (row) => [actionName(row), row.is_aha ? [" ", make("span", { class: "tag good" }, "★ aha")] : null]], ["Who do it", (row) => [percent(row.rate), meter(row.rate)], "figure"],
-        ["Convert with", (row) => percent(row.conversion_rate), "figure"], ["without", (row) => percent(row.conversion_rate_without), "figure"],
-        ["Lift", (row) => (isNone(row.q_value) ? make("span", { class: "few-note" }, "too few") : [lift(row.lift), interval(row.lift_low, row.lift_high, (value) => decimal(value, 2))]), "figure"], ["n", (row) => count(row.customer_count), "figure"],
+        ["Action", (row) => [actionName(row), row.is_aha ? [" ", make("span", { class: "tag good" }, "★ aha")] : null]], ["Who do it", (row) => [percent(row.done_rate), meter(row.done_rate)], "figure"], ["n", (row) => count(row.done_count), "figure"],
+        ["Compared", (row) => count(row.customer_count), "figure"], ["Convert with", (row) => percent(row.conversion_rate), "figure"], ["without", (row) => percent(row.conversion_rate_without), "figure"],
+        ["Lift", (row) => (isNone(row.q_value) ? make("span", { class: "few-note" }, "too few") : [lift(row.lift), interval(row.lift_low, row.lift_high, (value) => decimal(value, 2))]), "figure"],
       ], rows.slice(0, 10)), source("first_day_actions"));
   };
   const askedAfter = (row) => (row.touchpoint === "(start)" ? "nothing: they began with it" : row.touchpoint ?? "–");
