@@ -33,7 +33,8 @@ SIZE = {"checkout": 400, ODD: 90, "tiny": 0}
 SLICE = "week varchar, week_start_date date, segment varchar"
 RATE = "{0}_rate double, {0}_low double, {0}_high double"
 COLUMNS = {
-    "journey_definitions": "journey varchar, title varchar, owner varchar, guard_rails varchar, window_days integer, problem varchar",
+    "journey_definitions": """journey varchar, title varchar, owner varchar, guard_rails varchar, window_days integer,
+        problem varchar""",
     "journey_stages": f"""journey varchar, {SLICE}, stage_order integer, stage varchar, entered_count bigint,
         reached_count bigint, advanced_count bigint, lost_count bigint, open_count bigint, shared_rate double,
         step_rate double, {RATE.format("drop_off")}, median_hours_from_previous double, median_hours_to_next double,
