@@ -554,7 +554,7 @@
   const frictionPart = (stages) => {
     const rows = read.weekly("friction");
     const [rowsOut] = read.leftOut("friction", "week");
-    if (!rows.length) return part("friction", "No friction stands out", null, nothing(read.isThere("friction") ? (isTooYoung(stages) ? tooYoung(stages) : `${weekName(view.week)}: nothing is lost beyond what matched attempts lose.`) : "Friction is not published yet: it appears with friction_points."), source("friction_points"));
+    if (!rows.length) return part("friction", read.isThere("friction") && isTooYoung(stages) ? "Too young for friction to be judged" : "No friction stands out", null, nothing(read.isThere("friction") ? (isTooYoung(stages) ? tooYoung(stages) : `${weekName(view.week)}: nothing is lost beyond what matched attempts lose.`) : "Friction is not published yet: it appears with friction_points."), source("friction_points"));
     const ranked = rows.filter((row) => row.is_ranked && !isNone(row.rank)), held = rows.filter((row) => !ranked.includes(row)), first = ranked[0];
     return part("friction", first ? `${frictionTitle(first)} costs most` : "Some signs of friction, none sure enough to rank",
       `${weekName(view.week)}, everybody${view.segment === "all" ? "" : " (friction is not split by segment)"}: losses beyond those of matched attempts, ranked by what they cost, with 95 % intervals.`,
@@ -731,7 +731,7 @@
     const aha = rows.find((row) => row.is_aha);
     const soon = comeSoon(rows);
     return part("first-day", soon ? "Most who convert do so on the first day" : aha ? `On the first day, “${actionName(aha)}” goes with conversion most` : "No action of the first day stands out",
-      `${unsplit()}${soon ? `${soon} ` : ""}${many(rows[0].started_count, "first attempt")}, one of each person; compared are those that outlast the day. ${(aha ?? rows.find((row) => !isNone(row.q_value)))?.warning ?? "Too few did one thing and not the other to compare them."}`,
+      `${unsplit()}${many(rows[0].started_count, "first attempt")}, one of each person; compared are those that outlast the day. ${(aha ?? rows.find((row) => !isNone(row.q_value)))?.warning ?? "Too few did one thing and not the other to compare them."}`,
       table("Actions of the first 24 hours", [
         ["Action", (row) => [actionName(row), row.is_aha ? [" ", make("span", { class: "tag good" }, "★ aha")] : null]], ["Who do it", (row) => [percent(row.done_rate), meter(row.done_rate)], "figure"], ["n", (row) => count(row.done_count), "figure"],
         ["Compared", (row) => count(row.customer_count), "figure"], ["Convert with", (row) => percent(row.conversion_rate), "figure"], ["without", (row) => percent(row.conversion_rate_without), "figure"],
