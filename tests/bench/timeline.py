@@ -93,6 +93,7 @@ def _floor(folder: Path) -> dict[str, float]:
 def _night(folder: Path) -> dict[str, float]:
     """Seconds of one night from files to timeline, stage by stage; checks and what comes after left out."""
     from dagster_project.defs.transform import staging_and_links, timeline_and_journeys
+    from dagster_project.identity.levels import update_levels
     from dagster_project.identity.update import update_identity
     from dagster_project.landing.contracts import load_contracts
     from dagster_project.landing.landing import land_table, prepare
@@ -121,6 +122,7 @@ def _night(folder: Path) -> dict[str, float]:
     stage("staging and links")
     with open_warehouse(settings, with_vault=True) as connection:
         update_identity(connection, as_of=night.as_of, timezone=settings.timezone)
+        update_levels(connection, contracts=contracts, as_of=night.as_of, timezone=settings.timezone)
         score_new_messages(connection, as_of=night.as_of)
     stage("identity")
     unique_ids = [
