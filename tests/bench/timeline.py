@@ -96,7 +96,7 @@ def _night(folder: Path) -> dict[str, float]:
     from dagster_project.identity.levels import update_levels
     from dagster_project.identity.update import update_identity
     from dagster_project.landing.contracts import load_contracts
-    from dagster_project.landing.landing import land_table, prepare
+    from dagster_project.landing.landing import land_table, open_landing, prepare
     from dagster_project.night import complete_night, current_night
     from dagster_project.settings import load_settings
     from dagster_project.timeline import score_new_messages
@@ -120,10 +120,11 @@ def _night(folder: Path) -> dict[str, float]:
     unique_ids = [spec.metadata["dagster_dbt/unique_id"] for spec in staging_and_links.specs]
     failed = [result for result in build(settings, night=night, nodes=unique_ids) if not result.is_built]
     stage("staging and links")
-    with open_warehouse(settings, with_vault=True) as connection:
+    with open_warehouse(settings) as connection:
         update_identity(connection, as_of=night.as_of, timezone=settings.timezone)
-        update_levels(connection, contracts=contracts, as_of=night.as_of, timezone=settings.timezone)
         score_new_messages(connection, as_of=night.as_of)
+    with open_landing(settings) as connection:
+        update_levels(connection, contracts=contracts, as_of=night.as_of, timezone=settings.timezone)
     stage("identity")
     unique_ids = [
         spec.metadata["dagster_dbt/unique_id"]

@@ -79,33 +79,39 @@ with
         window in_order as (partition by attempt_id order by occurred_at, event_id)
     ),
 
+    ends as (
+        select false as is_end
+        union all
+        select true
+    ),
+
     {% for level in levels %}
+        {# Each place is where a move leads to; the last one also where the last move comes from. #}
         {{ level }}_moves as (
             select
                 attempts.journey,
                 attempts.week_start_date,
                 attempts.assigned_segment,
-                places.previous_stage_order as from_stage_order,
-                coalesce(places.previous_step, '(start)') as from_step,
-                places.stage_order as to_stage_order,
-                places.step as to_step,
-                {{ seconds_between("places.previous_entered_at", "places.entered_at") }} as seconds
+                case
+                    when ends.is_end then places.stage_order else places.previous_stage_order
+                end as from_stage_order,
+                case
+                    when ends.is_end then places.step else coalesce(places.previous_step, '(start)')
+                end as from_step,
+                case when not ends.is_end then places.stage_order end as to_stage_order,
+                case when ends.is_end then '(' || attempts.status || ')' else places.step end as to_step,
+                {{
+                    seconds_between(
+                        "case when ends.is_end then places.entered_at else places.previous_entered_at end",
+                        "case when ends.is_end then attempts.ended_at else places.entered_at end",
+                    )
+                }} as seconds
             from {{ level }}_places as places
             inner join attempts on places.attempt_id = attempts.attempt_id
-            {% if level == "touchpoint" %} where places.is_visit {% endif %}
-            union all
-            select
-                attempts.journey,
-                attempts.week_start_date,
-                attempts.assigned_segment,
-                places.stage_order,
-                places.step,
-                null,
-                '(' || attempts.status || ')',
-                {{ seconds_between("places.entered_at", "attempts.ended_at") }}
-            from {{ level }}_places as places
-            inner join attempts on places.attempt_id = attempts.attempt_id
-            where places.is_last
+            cross join ends
+            where
+                {% if level == "touchpoint" %} (ends.is_end or places.is_visit) and {% endif %}
+                (places.is_last or not ends.is_end)
         ),
 
         {{ level }}_counted as (
