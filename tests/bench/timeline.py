@@ -101,7 +101,6 @@ def _night(folder: Path) -> dict[str, float]:
     from dagster_project.settings import load_settings
     from dagster_project.timeline import score_new_messages
     from dagster_project.transform import build
-    from dagster_project.warehouse import open_warehouse
 
     settings = load_settings({"THROUGHLINE_DATA": str(folder / "data"), "THROUGHLINE_INBOX": str(folder / "inbox")})
     seconds: dict[str, float] = {}
@@ -120,10 +119,9 @@ def _night(folder: Path) -> dict[str, float]:
     unique_ids = [spec.metadata["dagster_dbt/unique_id"] for spec in staging_and_links.specs]
     failed = [result for result in build(settings, night=night, nodes=unique_ids) if not result.is_built]
     stage("staging and links")
-    with open_warehouse(settings) as connection:
+    with open_landing(settings) as connection:
         update_identity(connection, as_of=night.as_of, timezone=settings.timezone)
         score_new_messages(connection, as_of=night.as_of)
-    with open_landing(settings) as connection:
         update_levels(connection, contracts=contracts, as_of=night.as_of, timezone=settings.timezone)
     stage("identity")
     unique_ids = [
